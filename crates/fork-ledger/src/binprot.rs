@@ -30,4 +30,6 @@ pub use account::{
 pub use primitives::{Reader, write_bool, write_int, write_nat0, write_u32, write_u64};
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod arbitrary;
+#[cfg(test)]
+mod tests;

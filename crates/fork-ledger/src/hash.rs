@@ -15,7 +15,7 @@ use fork_types::{Class, Era, Fault, PublicKey, StateHash, TokenId};
 use pasta_poseidon::{Fp, Instance, State, hash, hash_batch, prefix_state};
 use rayon::prelude::*;
 
-use crate::account::{Account, Auth, Permissions, TokenSymbol, V1Account, Vesting, Timing};
+use crate::account::{Account, Auth, Permissions, Timing, TokenSymbol, V1Account, V1Auth, Vesting};
 use crate::packing::{KimchiPacker, element, field_bytes};
 use crate::verification_key::VkHashCache;
 
@@ -81,6 +81,8 @@ struct EraConstants {
     /// State after the first block of an account without a zkApp that votes for nothing: nearly
     /// every account, for which this saves one permutation of four.
     plain_state: State,
+    /// Hash of the empty account.
+    empty_account: Fp,
 }
 
 impl EraConstants {
@@ -88,10 +90,13 @@ impl EraConstants {
         let default_zkapp_digest = zkapp::default_digest(era.app_state_len());
         let mut plain_state = *ACCOUNT_PREFIX;
         plain_state.absorb_pair([default_zkapp_digest, element(StateHash::DUMMY.field())]);
+        let mut elements = Vec::with_capacity(ELEMENTS_AFTER_FIRST_BLOCK);
+        push_after_first_block(&Account::empty(era), &mut elements);
         Self {
             era,
             default_zkapp_digest,
             plain_state,
+            empty_account: hash(&plain_state, &elements),
         }
     }
 
@@ -166,11 +171,10 @@ pub fn hash_accounts(
 #[must_use]
 pub fn empty_account_hash(era: Era) -> Fp {
     static V1: LazyLock<Fp> = LazyLock::new(|| hash_v1_account(&V1Account::empty()));
-    static BERKELEY: LazyLock<Fp> = LazyLock::new(|| hash_empty(Era::Berkeley, &super::BERKELEY_STATE));
     match era {
         Era::V1 => *V1,
-        Era::Berkeley => *BERKELEY,
-        Era::Mesa => *BERKELEY,
+        Era::Berkeley => BERKELEY.empty_account,
+        Era::Mesa => MESA.empty_account,
     }
 }
 
@@ -183,4 +187,218 @@ pub fn derive_token_id(owner: &PublicKey, parent: TokenId) -> TokenId {
         Fp::from_u64(u64::from(owner.is_odd())),
     ];
     TokenId::new(field_bytes(hash(&DERIVE_TOKEN_PREFIX, &elements)))
+}
+
+/// Hashes the accounts of one job into `out`, kind by kind, so that each kind is one batch.
+fn hash_job(
+    constants: &EraConstants,
+    accounts: &[Account],
+    keys: &VkHashCache,
+    out: &mut [Fp],
+) -> Result<(), HashError> {
+    let mut plain = Batch::new(ELEMENTS_AFTER_FIRST_BLOCK, accounts.len());
+    let mut full = Batch::new(ACCOUNT_ELEMENTS, 0);
+    let with_zkapp: Vec<&Account> = accounts
+        .iter()
+        .filter(|account| account.zkapp.is_some())
+        .collect();
+    let mut digests = zkapp_digests(constants, &with_zkapp, keys)?.into_iter();
+    for (index, account) in accounts.iter().enumerate() {
+        let digest = match account.zkapp {
+            Some(_) => digests.next(),
+            None => None,
+        };
+        if digest.is_none() && account.voting_for == StateHash::DUMMY {
+            plain.indices.push(index);
+            push_after_first_block(account, &mut plain.elements);
+        } else {
+            full.indices.push(index);
+            full.elements.extend([
+                digest.unwrap_or(constants.default_zkapp_digest),
+                element(account.voting_for.field()),
+            ]);
+            push_after_first_block(account, &mut full.elements);
+        }
+    }
+    plain.hash_into(&constants.plain_state, out);
+    full.hash_into(&ACCOUNT_PREFIX, out);
+    Ok(())
+}
+
+/// Inputs of one width and where their hashes go.
+struct Batch {
+    width: usize,
+    elements: Vec<Fp>,
+    indices: Vec<usize>,
+}
+
+impl Batch {
+    fn new(width: usize, capacity: usize) -> Self {
+        Self {
+            width,
+            elements: Vec::with_capacity(width * capacity),
+            indices: Vec::with_capacity(capacity),
+        }
+    }
+
+    fn hash_into(&self, state: &State, out: &mut [Fp]) {
+        let mut hashes = vec![Fp::ZERO; self.indices.len()];
+        hash_batch(state, self.width, &self.elements, &mut hashes);
+        for (index, hash) in self.indices.iter().zip(hashes) {
+            out[*index] = hash;
+        }
+    }
+}
+
+/// Digests of those of `accounts` that have a zkApp, in order.
+fn zkapp_digests(
+    constants: &EraConstants,
+    accounts: &[&Account],
+    keys: &VkHashCache,
+) -> Result<Vec<Fp>, HashError> {
+    let expected = constants.era.app_state_len();
+    let mut zkapps = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let Some(zkapp) = &account.zkapp else {
+            continue;
+        };
+        if zkapp.app_state.len() != expected {
+            return Err(HashError::AppStateLength {
+                public_key: account.public_key,
+                era: constants.era,
+                expected,
+                found: zkapp.app_state.len(),
+            });
+        }
+        zkapps.push(zkapp.as_ref());
+    }
+    Ok(zkapp::digests(expected, &zkapps, keys))
+}
+
+/// The six elements of an account that follow its first block. The fields go in reverse order of
+/// declaration; first those that are elements, then the packed ones.
+fn push_after_first_block(account: &Account, elements: &mut Vec<Fp>) {
+    let Account {
+        public_key,
+        token_id,
+        token_symbol,
+        balance,
+        nonce,
+        receipt_chain_hash,
+        delegate,
+        voting_for: _,
+        timing,
+        permissions,
+        zkapp: _,
+    } = account;
+    let delegate = delegate.unwrap_or(PublicKey::EMPTY);
+    let (is_timed, vesting) = timing_numbers(timing);
+    let Vesting {
+        initial_minimum_balance,
+        cliff_time,
+        cliff_amount,
+        vesting_period,
+        vesting_increment,
+    } = vesting;
+
+    elements.extend([
+        element(delegate.x()),
+        element(receipt_chain_hash.field()),
+        element(token_id.field()),
+        element(public_key.x()),
+    ]);
+    let mut packer = KimchiPacker::new(elements);
+    // The permissions are 39 bits and a number, each a chunk; they start an element and cannot
+    // reach its end, so that one chunk of them all packs the same.
+    packer.push(permission_bits(permissions), PERMISSIONS_WIDTH);
+    packer.push_bit(is_timed);
+    packer.push(initial_minimum_balance.nanomina().into(), 64);
+    packer.push(cliff_time.get().into(), 32);
+    packer.push(cliff_amount.nanomina().into(), 64);
+    packer.push(vesting_period.get().into(), 32);
+    packer.push(vesting_increment.nanomina().into(), 64);
+    packer.push_bit(delegate.is_odd());
+    packer.push((*nonce).into(), 32);
+    packer.push(balance.nanomina().into(), 64);
+    packer.push(symbol_number(token_symbol).into(), 48);
+    packer.push_bit(public_key.is_odd());
+    packer.finish();
+}
+
+/// Whether an account is timed, and the numbers it is hashed with either way.
+fn timing_numbers(timing: &Timing) -> (bool, Vesting) {
+    match timing {
+        Timing::Untimed => (false, Vesting::UNTIMED),
+        Timing::Timed(vesting) => (true, *vesting),
+    }
+}
+
+/// The symbol's bytes as a little-endian number.
+fn symbol_number(symbol: &TokenSymbol) -> u64 {
+    symbol
+        .as_bytes()
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Bits of all permissions: three for each of thirteen, and the transaction version.
+const PERMISSIONS_WIDTH: u32 = 13 * 3 + 32;
+
+/// All permissions as one number, in order of declaration (unlike the fields of the account).
+fn permission_bits(permissions: &Permissions) -> u128 {
+    let Permissions {
+        edit_state,
+        access,
+        send,
+        receive,
+        set_delegate,
+        set_permissions,
+        set_verification_key,
+        set_verification_key_txn_version,
+        set_zkapp_uri,
+        edit_action_state,
+        set_token_symbol,
+        increment_nonce,
+        set_voting_for,
+        set_timing,
+    } = *permissions;
+    let push = |bits: u128, auth: Auth| bits << 3 | u128::from(auth_bits(V1Auth::Auth(auth)));
+    let bits = [
+        edit_state,
+        access,
+        send,
+        receive,
+        set_delegate,
+        set_permissions,
+        set_verification_key,
+    ]
+    .into_iter()
+    .fold(0, push);
+    [
+        set_zkapp_uri,
+        edit_action_state,
+        set_token_symbol,
+        increment_nonce,
+        set_voting_for,
+        set_timing,
+    ]
+    .into_iter()
+    .fold(
+        bits << 32 | u128::from(set_verification_key_txn_version),
+        push,
+    )
+}
+
+/// The three bits of an authorization, the first the most significant: constant, signature
+/// necessary, signature sufficient.
+const fn auth_bits(auth: V1Auth) -> u8 {
+    match auth {
+        V1Auth::Auth(Auth::None) => 0b101,
+        V1Auth::Auth(Auth::Either) => 0b001,
+        V1Auth::Auth(Auth::Proof) => 0b000,
+        V1Auth::Auth(Auth::Signature) => 0b011,
+        V1Auth::Auth(Auth::Impossible) => 0b110,
+        V1Auth::Both => 0b010,
+    }
 }

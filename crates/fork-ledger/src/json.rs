@@ -27,9 +27,7 @@ pub mod wire;
 pub mod write;
 
 pub use block::{BlockAccountJson, from_block_account};
-pub use convert::{
-    DaemonRules, ForkRules, MissingDelegate, from_daemon_config, from_fork_config,
-};
+pub use convert::{DaemonRules, ForkRules, MissingDelegate, from_daemon_config, from_fork_config};
 pub use error::{AccountError, ListedAccountError, MemberPath};
 pub use key_cache::VerificationKeyCache;
 pub use ledger_object::{LedgerObjectError, LedgerObjectMeta};

@@ -21,3 +21,5 @@ pub use vesting::{PeriodZero, Phase, phase_at, slot_reduction_update};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

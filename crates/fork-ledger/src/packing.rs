@@ -77,8 +77,7 @@ impl<'a> KimchiPacker<'a> {
     }
 
     fn emit(&mut self) {
-        self.elements
-            .push(Fp::from_limbs_reduced(self.accumulator));
+        self.elements.push(Fp::from_limbs_reduced(self.accumulator));
         self.accumulator = [0; 4];
         self.bits = 0;
     }
@@ -160,8 +159,7 @@ impl<'a> LegacyPacker<'a> {
     }
 
     fn emit(&mut self) {
-        self.elements
-            .push(Fp::from_limbs_reduced(self.accumulator));
+        self.elements.push(Fp::from_limbs_reduced(self.accumulator));
         self.accumulator = [0; 4];
         self.bits = 0;
     }
@@ -277,7 +275,11 @@ mod tests {
         let filled = vec![(u64::MAX, 64); 4];
         let elements = legacy(&filled);
         assert_eq!(elements.len(), 2);
-        assert_eq!(elements[1], Fp::from_u64(3), "the two bits that were cut off");
+        assert_eq!(
+            elements[1],
+            Fp::from_u64(3),
+            "the two bits that were cut off"
+        );
         assert_eq!(legacy(&[(1, 64), (1, 64), (1, 64), (1, 62)]).len(), 1);
     }
 

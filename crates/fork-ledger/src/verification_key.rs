@@ -99,10 +99,11 @@ impl VerificationKey {
     /// Fails on another length, an enumeration above 2, a vector without its closing zero and a
     /// coordinate that is not canonical.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VerificationKeyError> {
-        let bytes: Box<[u8; VERIFICATION_KEY_BYTES]> =
-            Box::new(bytes.try_into().map_err(|_| VerificationKeyError::Length {
-                found: bytes.len(),
-            })?);
+        let bytes: Box<[u8; VERIFICATION_KEY_BYTES]> = Box::new(
+            bytes
+                .try_into()
+                .map_err(|_| VerificationKeyError::Length { found: bytes.len() })?,
+        );
         let enumerations = ["max_proofs_verified", "actual_wrap_domain_size"];
         for (what, byte) in enumerations.into_iter().zip(*bytes) {
             if byte > 2 {
@@ -137,9 +138,8 @@ impl VerificationKey {
     #[must_use]
     pub fn hash(&self) -> Fp {
         let mut elements = Vec::with_capacity(HASHED_ELEMENTS);
-        elements.extend(
-            coordinates(&self.bytes).map(|(_, bytes)| Fp::from_le_bytes_reduced(bytes)),
-        );
+        elements
+            .extend(coordinates(&self.bytes).map(|(_, bytes)| Fp::from_le_bytes_reduced(bytes)));
         let mut packer = KimchiPacker::new(&mut elements);
         for enumeration in &self.bytes[..2] {
             // One-hot: 0 is 1,0,0.

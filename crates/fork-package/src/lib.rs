@@ -1,1 +1,53 @@
-//! placeholder
+//! Packages and images as pure functions of their inputs; knows nothing of ledgers.
+//!
+//! - [`TarWriter`]: sorted entries, fixed times, explicit modes and owners.
+//! - [`DebBuilder`] and [`DebReader`]: the binary package format, streamed; a package never has to
+//!   fit in memory.
+//! - [`control`], [`version`], [`relation`]: control data and what it means.
+//! - [`LayoutWriter`], [`Image`]: OCI image layouts and docker archives, written and read.
+//! - [`Rootfs`]: a directory as a base layer; [`Tree`]: what a stack of layers looks like from
+//!   inside a container.
+//!
+//! The same input gives the same bytes: no clock, no host name, no directory order. Times come in
+//! as arguments. Compressed bytes also depend on the compressor, which `Cargo.lock` pins; digests of
+//! the uncompressed tar (`payload_sha256`, diff ids) do not.
+//!
+//! Every archive that is read is treated as hostile: names that would leave the root are refused,
+//! control data and metadata have size limits, and digests are checked where the format has any.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod ar;
+pub mod control;
+pub mod gzip;
+pub mod oci;
+pub mod relation;
+pub mod version;
+
+mod deb_reader;
+mod deb_writer;
+mod docker_archive;
+mod error;
+#[cfg(test)]
+mod image_tests;
+mod image;
+mod layout;
+mod paths;
+mod rootfs;
+mod tar_writer;
+mod tree;
+
+pub use control::Paragraph;
+pub use deb_reader::{DataEntry, DataEntryKind, DebReader};
+pub use deb_writer::{DebBuilder, FileSource, WrittenDeb};
+pub use docker_archive::write_docker_archive;
+pub use error::{PackageError, PackageErrorKind};
+pub use image::{Compression, Image, LayerSource, Selection};
+pub use layout::{LayerTar, LayoutWriter, WrittenLayer};
+pub use paths::safe_path;
+pub use rootfs::Rootfs;
+pub use tar_writer::{Attributes, EntryKind, NameStyle, TarWriter};
+pub use tree::{Node, Tree};
+pub use version::PackageVersion;

@@ -1,1 +1,46 @@
-//! placeholder
+//! The daemon's ledger store: one RocksDB directory per ledger, and the tarball it travels in.
+//!
+//! - [`LedgerStoreWriter`] writes one, without RocksDB: a log-only database whose bytes depend on
+//!   the accounts alone ([`log`]).
+//! - [`prove_store`] reads it back with RocksDB, exactly the daemon's version, and recomputes
+//!   everything in it from the accounts. No daemon does that.
+//! - [`write_tarball`] and [`tarball_name`] pack it.
+//! - [`StoreReader`], [`Entry`], [`write_scan`] and [`compare_stores`] look into any store, also one
+//!   written by a daemon.
+//!
+//! It refuses what is not certain: a wrong depth or era (neither is in the store), two accounts of
+//! one owner and token, a log that is cut short. It never opens a directory for writing, because
+//! RocksDB would rewrite it.
+//!
+//! The only crate that names RocksDB.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod compare;
+mod entry;
+mod error;
+mod index;
+pub mod key;
+pub mod log;
+mod problem;
+mod proof;
+mod reader;
+pub mod scan;
+mod tarball;
+mod unpack;
+mod writer;
+
+pub use compare::{Comparison, Difference, FieldDifference, account_differences, compare_stores};
+pub use entry::{Entry, EntryError};
+pub use error::{StoreError, StoreErrorKind};
+pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
+pub use key::{Key, KeyError, KeyLayout};
+pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
+pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};
+pub use reader::{Cursor, StoreReader};
+pub use scan::{ContentDigest, ScanParser, ScanSummary, restore_scan, write_scan};
+pub use tarball::{TarballSummary, tarball_name, write_tarball};
+pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball};
+pub use writer::{LedgerStoreWriter, StoreSummary};

@@ -1,1 +1,24 @@
-//! placeholder
+//! Packs a network's post-fork config and ledgers as the Debian package `mina-<network>-config`.
+//!
+//! [`package`] reads what `generate-network-config` and `migrate-ledger` wrote, compares every
+//! digest, root and fork value between them, writes the package with exactly upstream's files, and
+//! reads it back. [`Args`] is its command line; the binary adds nothing but reporting.
+//!
+//! It refuses to package ledgers the config does not name, and adds no file of its own: the layout
+//! is what daemons and operators already rely on.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod args;
+mod error;
+mod inputs;
+mod package;
+
+pub use args::{
+    Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted,
+};
+pub use error::{DebError, DebErrorKind};
+pub use inputs::Inputs;
+pub use package::package;

@@ -1,1 +1,35 @@
-//! placeholder
+//! Runs `pipeline/pipeline.yml`, a valid Buildkite pipeline, on one machine.
+//!
+//! Buildkite is the engine for many machines, this is the one for a single machine; both read the
+//! same file and start the same command lines. What this crate refuses to do is guess: an
+//! attribute that would change what runs is an error unless it is implemented, and a step sees the
+//! artifacts of the steps it depends on and nothing else of theirs.
+//!
+//! Start at [`Pipeline::parse`], then [`Pipeline::resolve`] (variables, graph), then [`run()`].
+//! [`commands()`] lists the worker command lines without running any, for tests of the pipeline
+//! file. [`agent`] is what the steps call as `buildkite-agent`.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)
+)]
+
+pub mod agent;
+pub mod artifacts;
+pub mod cli;
+mod commands;
+mod error;
+pub mod glob;
+mod graph;
+mod interpolate;
+mod layout;
+mod pipeline;
+pub mod process;
+pub mod report;
+mod run;
+
+pub use commands::{commands, step_commands};
+pub use error::{PipelineError, PipelineErrorKind};
+pub use interpolate::{Environment, InterpolateError, interpolate};
+pub use layout::Layout;
+pub use pipeline::{Pipeline, Plan, Retry, Step};
+pub use run::{Options, run};

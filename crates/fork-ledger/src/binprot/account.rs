@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use fork_types::{
-    Amount, Class, Era, Fault, FieldBytes, PublicKey, ReceiptChainHash, SlotSinceGenesis,
-    SlotSpan, StateHash, TokenId,
+    Amount, Class, Era, Fault, FieldBytes, PublicKey, ReceiptChainHash, SlotSinceGenesis, SlotSpan,
+    StateHash, TokenId,
 };
 
 use super::primitives::{Reader, write_bool, write_nat0, write_u32, write_u64};
@@ -32,7 +32,11 @@ pub struct BinProtError {
 
 impl fmt::Display for BinProtError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {} of the binary form", self.kind, self.offset)
+        write!(
+            f,
+            "{} at byte {} of the binary form",
+            self.kind, self.offset
+        )
     }
 }
 

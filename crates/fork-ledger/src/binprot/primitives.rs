@@ -59,10 +59,10 @@ pub fn write_nat0(value: u64, out: &mut Vec<u8>) {
 /// Bytes of an OCaml int in its shortest form.
 const fn int_len(value: i64) -> usize {
     match value {
-        0..0x80 => 1,
-        -0x80..0 => 2,
-        -0x8000..0x8000 => 3,
-        -0x8000_0000..0x8000_0000 => 5,
+        0..=0x7f => 1,
+        -0x80..=-1 => 2,
+        -0x8000..=-0x81 | 0x80..=0x7fff => 3,
+        -0x8000_0000..=-0x8001 | 0x8000..=0x7fff_ffff => 5,
         _ => 9,
     }
 }
@@ -70,9 +70,9 @@ const fn int_len(value: i64) -> usize {
 /// Bytes of a length in its shortest form.
 const fn nat0_len(value: u64) -> usize {
     match value {
-        0..0x80 => 1,
-        0..0x1_0000 => 3,
-        0..0x1_0000_0000 => 5,
+        0..=0x7f => 1,
+        0x80..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
         _ => 9,
     }
 }
@@ -266,7 +266,10 @@ impl<'b> Reader<'b> {
         if byte == expected {
             Ok(())
         } else {
-            Err(BinProtError::at(start, BinProtErrorKind::Tag { what, byte }))
+            Err(BinProtError::at(
+                start,
+                BinProtErrorKind::Tag { what, byte },
+            ))
         }
     }
 

@@ -6,18 +6,25 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use fork_types::{Era, SlotSinceGenesis, SlotSpan};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::convert::default_permissions;
 use super::error::{AccountError, MemberPath};
+use super::field::to_block_hex;
 use super::key_cache::VerificationKeyCache;
 use super::members::{TextVisitor, bytes, flag, json_object, nested, text, texts};
 use super::parts::{self, AppStateRule, Notation, number, required};
 use super::text::{Text, shown};
 use crate::account::{Account, Auth, Permissions, Timing, Vesting, Zkapp};
+use crate::packing::field_bytes;
 use crate::verification_key::VerificationKey;
+
+mod write;
+
+pub use write::write_block_account;
 
 /// Base58check version byte of a verification key.
 const VERIFICATION_KEY_VERSION: u8 = 0x1B;
@@ -170,7 +177,9 @@ struct Word<'a>(Text<'a>);
 
 impl<'de> Deserialize<'de> for Word<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor("a string")).map(Word)
+        deserializer
+            .deserialize_str(TextVisitor("a string"))
+            .map(Word)
     }
 }
 
@@ -190,12 +199,14 @@ macro_rules! list_form {
                 let value = $read;
                 match $list.next_element::<IgnoredAny>()? {
                     None => Ok(value),
-                    Some(IgnoredAny) => Err(de::Error::invalid_value(de::Unexpected::Seq, &$expected)),
+                    Some(IgnoredAny) => {
+                        Err(de::Error::invalid_value(de::Unexpected::Seq, &$expected))
+                    }
                 }
             }
         }
 
-        impl<'de> Deserialize<'de> for $name<'de> {
+        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_seq($visitor)
             }
@@ -243,12 +254,13 @@ list_form!(
 
 /// Reads an account of a block. A null delegate means none, never self.
 ///
-/// The printed hash of a verification key is not looked at: hashing recomputes it.
+/// The printed hash of a verification key is recomputed and compared, which costs as much as
+/// hashing seven accounts; blocks have few of them.
 ///
 /// # Errors
 ///
-/// Fails when a member is absent, on values that are malformed, and on placeholder words that third
-/// parties put where hashes were.
+/// Fails when a member is absent, on values that are malformed, on placeholder words that third
+/// parties put where hashes were, and on a key that has not the printed hash.
 pub fn from_block_account(
     json: &BlockAccountJson<'_>,
     era: Era,
@@ -417,10 +429,7 @@ fn zkapp(
             Notation::BlockHex,
         )?,
         verification_key: match required(KEY, verification_key)? {
-            Some(BlockKeyJson { data, hash: _ }) => {
-                let data = required("zkapp.verification_key.data", data)?;
-                Some(keys.get_or_decode(data.as_str(), || key_of_base58(data))?)
-            }
+            Some(json) => Some(key_with_hash(json, keys)?),
             None => None,
         },
         zkapp_version: number(VERSION, required(VERSION, zkapp_version)?)?,
@@ -428,13 +437,31 @@ fn zkapp(
             required("zkapp.action_state", action_state)?,
             Notation::BlockHex,
         )?,
-        last_action_slot: SlotSinceGenesis::new(number(
-            SLOT,
-            required(SLOT, last_action_slot)?,
-        )?),
+        last_action_slot: SlotSinceGenesis::new(number(SLOT, required(SLOT, last_action_slot)?)?),
         proved_state: *required("zkapp.proved_state", proved_state)?,
         zkapp_uri: parts::zkapp_uri(required("zkapp.zkapp_uri", zkapp_uri)?)?,
     })
+}
+
+fn key_with_hash(
+    json: &BlockKeyJson<'_>,
+    keys: &VerificationKeyCache,
+) -> Result<Arc<VerificationKey>, AccountError> {
+    const HASH: &str = "zkapp.verification_key.hash";
+    let BlockKeyJson { data, hash } = json;
+    let data = required("zkapp.verification_key.data", data)?;
+    let key = keys.get_or_decode(data.as_str(), || key_of_base58(data))?;
+    let stated = parts::block_field(HASH, required(HASH, hash)?)?;
+    let computed = field_bytes(key.hash());
+    if stated == computed {
+        Ok(key)
+    } else {
+        Err(AccountError::VerificationKeyHash {
+            path: MemberPath::Borrowed(HASH),
+            stated: to_block_hex(stated),
+            computed: to_block_hex(computed),
+        })
+    }
 }
 
 fn key_of_base58(text: &Text<'_>) -> Result<VerificationKey, AccountError> {

@@ -123,7 +123,10 @@ pub fn from_daemon_config(
     let defaults = default_permissions(rules.era)?;
     let public_key = parts::public_key("pk", parts::required("pk", pk)?)?;
     let token_id = token_or_default(token.as_ref())?;
-    let delegate = match (delegate_of(delegate.as_ref(), pk.as_ref(), public_key)?, rules.missing_delegate) {
+    let delegate = match (
+        delegate_of(delegate.as_ref(), pk.as_ref(), public_key)?,
+        rules.missing_delegate,
+    ) {
         (Some(delegate), _) => Some(delegate),
         (None, MissingDelegate::Itself) if token_id == TokenId::DEFAULT => Some(public_key),
         (None, MissingDelegate::Itself | MissingDelegate::NoDelegate) => None,

@@ -106,9 +106,7 @@ pub enum AccountError {
         found_bytes: usize,
     },
     /// More than 255 bytes.
-    #[error(
-        "`zkapp.zkapp_uri` has {found_bytes} bytes, at most {ZKAPP_URI_BYTES_MAX} are allowed"
-    )]
+    #[error("`zkapp.zkapp_uri` has {found_bytes} bytes, at most {ZKAPP_URI_BYTES_MAX} are allowed")]
     ZkappUriTooLong {
         /// Its length.
         found_bytes: usize,
@@ -139,9 +137,7 @@ pub enum AccountError {
         source: base64::DecodeError,
     },
     /// A verification key of the wrong size.
-    #[error(
-        "`{path}` holds {found} bytes, a verification key has {VERIFICATION_KEY_BYTES}"
-    )]
+    #[error("`{path}` holds {found} bytes, a verification key has {VERIFICATION_KEY_BYTES}")]
     VerificationKeyLength {
         /// The member.
         path: MemberPath,
@@ -155,6 +151,16 @@ pub enum AccountError {
         path: MemberPath,
         /// What is wrong with the bytes.
         source: VerificationKeyError,
+    },
+    /// A verification key that has not the hash printed beside it.
+    #[error("`{path}` is {stated}, the key beside it hashes to {computed}")]
+    VerificationKeyHash {
+        /// The member.
+        path: MemberPath,
+        /// The hash printed.
+        stated: String,
+        /// The hash of the key.
+        computed: String,
     },
     /// A tag other than the constructors a block has in this place.
     #[error("`{path}` has the constructor `{found}`, expected {expected}")]
@@ -205,9 +211,9 @@ impl AccountError {
                 "this is a v1 list: rewrite `set_verification_key` to {\"auth\": \"signature\", \
                  \"txn_version\": \"2\"}, as the Berkeley fork did, or migrate from era v1",
             ),
-            Self::VersionedSetVerificationKey => Some(
-                "this list was already rewritten for Berkeley; read it as era berkeley",
-            ),
+            Self::VersionedSetVerificationKey => {
+                Some("this list was already rewritten for Berkeley; read it as era berkeley")
+            }
             Self::MissingStrict { .. } => Some(
                 "only an incomplete list lacks this; say explicitly that missing members are to \
                  be filled with defaults, or export the ledger again",
@@ -232,6 +238,7 @@ impl AccountError {
             | Self::VerificationKeyBase64 { .. }
             | Self::VerificationKeyLength { .. }
             | Self::VerificationKey { .. }
+            | Self::VerificationKeyHash { .. }
             | Self::Constructor { .. }
             | Self::V1Unsupported { .. }
             | Self::V1Token { .. } => None,
@@ -241,7 +248,31 @@ impl AccountError {
 
 impl Fault for AccountError {
     fn class(&self) -> Class {
-        Class::BadInput
+        match self {
+            Self::VerificationKeyHash { .. } => Class::Wrong,
+            Self::Missing { .. }
+            | Self::MissingStrict { .. }
+            | Self::Id { .. }
+            | Self::Amount { .. }
+            | Self::Number { .. }
+            | Self::FieldMalformed { .. }
+            | Self::FieldTooLarge { .. }
+            | Self::Permission { .. }
+            | Self::PlainSetVerificationKey { .. }
+            | Self::VersionedSetVerificationKey
+            | Self::TokenSymbolTooLong { .. }
+            | Self::ZkappUriTooLong { .. }
+            | Self::AppStateWidth { .. }
+            | Self::ActionStateWidth { .. }
+            | Self::VestingPeriodZero
+            | Self::VerificationKeyBase64 { .. }
+            | Self::VerificationKeyLength { .. }
+            | Self::VerificationKey { .. }
+            | Self::Constructor { .. }
+            | Self::V1Unsupported { .. }
+            | Self::V1Token { .. }
+            | Self::WrongEra { .. } => Class::BadInput,
+        }
     }
 
     fn hint(&self) -> Option<String> {

@@ -37,7 +37,7 @@ macro_rules! json_object {
 
         const _: () = {
             #[allow(non_camel_case_types)]
-            enum Key { $($field,)* UNKNOWN }
+            enum Key { $($field,)* Unknown }
 
             struct KeyVisitor;
 
@@ -53,7 +53,7 @@ macro_rules! json_object {
                         $(_ if name == stringify!($field) => Key::$field,)*
                         _ => {
                             $crate::json::members::unknown_member::$unknown::<E>($what, name)?;
-                            Key::UNKNOWN
+                            Key::Unknown
                         }
                     })
                 }
@@ -91,7 +91,7 @@ macro_rules! json_object {
                                 }
                                 object.$field = members.next_value_seed($seed)?;
                             })*
-                            Key::UNKNOWN => {
+                            Key::Unknown => {
                                 members.next_value::<serde::de::IgnoredAny>()?;
                             }
                         }
@@ -100,7 +100,7 @@ macro_rules! json_object {
                 }
             }
 
-            impl<'de> serde::Deserialize<'de> for $name<'de> {
+            impl<'de: $life, $life> serde::Deserialize<'de> for $name<$life> {
                 fn deserialize<D: serde::Deserializer<'de>>(
                     deserializer: D,
                 ) -> Result<Self, D::Error> {
@@ -143,16 +143,6 @@ struct OrNull<V> {
     null: Null,
 }
 
-impl<V: fmt::Display> OrNull<V> {
-    fn expecting_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.inner)?;
-        match self.null {
-            Null::Absent => f.write_str(" or null"),
-            Null::Refused => Ok(()),
-        }
-    }
-}
-
 /// Reads one member's value once it is known not to be null.
 trait Member<'de>: fmt::Display + Sized {
     type Value;
@@ -172,7 +162,7 @@ impl<'de, V: Member<'de>> Visitor<'de> for OrNull<V> {
     type Value = Option<V::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.expecting_text(f)
+        write!(f, "{}", self.inner)
     }
 
     fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {
@@ -192,7 +182,9 @@ impl<'de, V: Member<'de>> Visitor<'de> for OrNull<V> {
 }
 
 /// A string member; `null` is the same as absent.
-pub(super) fn text<'de>(path: &'static str) -> impl DeserializeSeed<'de, Value = Option<Text<'de>>> {
+pub(super) fn text<'de>(
+    path: &'static str,
+) -> impl DeserializeSeed<'de, Value = Option<Text<'de>>> {
     OrNull {
         inner: TextMember(path),
         null: Null::Absent,

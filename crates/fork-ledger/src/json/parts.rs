@@ -277,12 +277,27 @@ fn versioned_auth(json: &SetVerificationKeyJson<'_>) -> Result<(Auth, u32), Acco
     }
 }
 
-/// A field element of a list, in the notation `parse` reads.
+/// A field element of a list.
 fn field_of_list(
     list: &'static str,
     index: usize,
     text: &Text<'_>,
     notation: Notation,
+) -> Result<FieldBytes, AccountError> {
+    field_in(text, notation, || {
+        MemberPath::Owned(format!("{list}[{index}]"))
+    })
+}
+
+/// A field element of a block.
+pub(super) fn block_field(path: &'static str, text: &Text<'_>) -> Result<FieldBytes, AccountError> {
+    field_in(text, Notation::BlockHex, || MemberPath::Borrowed(path))
+}
+
+fn field_in(
+    text: &Text<'_>,
+    notation: Notation,
+    path: impl FnOnce() -> MemberPath,
 ) -> Result<FieldBytes, AccountError> {
     let (parsed, expected) = match notation {
         Notation::Decimal => (
@@ -295,7 +310,7 @@ fn field_of_list(
         ),
     };
     parsed.map_err(|defect| {
-        let path = MemberPath::Owned(format!("{list}[{index}]"));
+        let path = path();
         let found = shown(text.as_str());
         match defect {
             FieldDefect::Malformed => AccountError::FieldMalformed {
@@ -380,20 +395,13 @@ pub(super) fn zkapp(
     };
     const VERSION: &str = "zkapp.zkapp_version";
     Ok(Some(Box::new(Zkapp {
-        app_state: app_state(
-            required("zkapp.app_state", state)?,
-            rule,
-            Notation::Decimal,
-        )?,
+        app_state: app_state(required("zkapp.app_state", state)?, rule, Notation::Decimal)?,
         verification_key: match verification_key {
             Some(text) => Some(keys.get_or_decode(text.as_str(), || key_of_base64(text))?),
             None => None,
         },
         zkapp_version: number(VERSION, required(VERSION, zkapp_version)?)?,
-        action_state: action_state(
-            required("zkapp.action_state", actions)?,
-            Notation::Decimal,
-        )?,
+        action_state: action_state(required("zkapp.action_state", actions)?, Notation::Decimal)?,
         last_action_slot: SlotSinceGenesis::new(*required(
             "zkapp.last_action_slot",
             last_action_slot,

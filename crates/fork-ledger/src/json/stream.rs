@@ -6,13 +6,14 @@
 //! [`LedgerObjectSeed`] are the same as serde seeds, for documents with accounts deeper inside:
 //!
 //! ```
+//! use fork_ledger::json::AccountJson;
 //! use fork_ledger::json::stream::{AccountSink, LedgerObjectSeed, ReadBudget};
 //! use serde::de::DeserializeSeed;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let document = br#"{"accounts": [{"pk": "B62…", "balance": "1"}], "name": "x"}"#;
+//! let document = br#"{"accounts": [{"pk": "B62q", "balance": "1"}], "name": "x"}"#;
 //! let budget = ReadBudget::new();
-//! let mut sink = AccountSink::new(|_index, account| {
+//! let mut sink = AccountSink::new(|_index, account: AccountJson<'_>| {
 //!     assert!(account.balance.is_some());
 //!     Ok::<(), std::fmt::Error>(())
 //! })

@@ -8,9 +8,7 @@ use super::convert::delegate_of;
 use super::error::{AccountError, MemberPath};
 use super::parts::{self, VestingPeriodRule};
 use super::text::{Text, shown};
-use super::wire::{
-    AccountJson, PermissionsJson, SetVerificationKeyJson, TokenPermissionsJson,
-};
+use super::wire::{AccountJson, PermissionsJson, SetVerificationKeyJson, TokenPermissionsJson};
 use crate::account::{V1Account, V1Auth, V1Permissions};
 
 /// Number of the chain's own currency.
@@ -46,7 +44,12 @@ pub fn v1_from_json(json: &AccountJson<'_>) -> Result<V1Account, AccountError> {
     refuse_set(&[
         ("snapp", snapp.is_some()),
         ("zkapp", zkapp.is_some()),
-        ("token_symbol", token_symbol.as_ref().is_some_and(|symbol| !symbol.is_empty())),
+        (
+            "token_symbol",
+            token_symbol
+                .as_ref()
+                .is_some_and(|symbol| !symbol.is_empty()),
+        ),
     ])?;
     refuse_token_permissions(token_permissions.as_ref())?;
     let public_key = parts::public_key("pk", parts::required("pk", pk)?)?;

@@ -134,7 +134,7 @@ json_object! {
     }
 }
 
-impl<'de> Deserialize<'de> for SetVerificationKeyJson<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for SetVerificationKeyJson<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SetVerificationKeyVisitor)
     }

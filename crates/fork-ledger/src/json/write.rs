@@ -318,15 +318,19 @@ fn write_zkapp(zkapp: &ZkappJson<'_>, out: &mut Vec<u8>) {
     object.text("verification_key", verification_key.as_ref());
     object.text("zkapp_version", zkapp_version.as_ref());
     object.with("action_state", action_state.as_deref(), write_texts);
-    object.with("last_action_slot", last_action_slot.as_ref(), |slot, out| {
-        out.extend_from_slice(slot.to_string().as_bytes());
-    });
+    object.with(
+        "last_action_slot",
+        last_action_slot.as_ref(),
+        |slot, out| {
+            out.extend_from_slice(slot.to_string().as_bytes());
+        },
+    );
     object.flag("proved_state", *proved_state);
     object.bytes("zkapp_uri", zkapp_uri.as_deref());
     object.end();
 }
 
-fn write_texts(texts: &[Text<'_>], out: &mut Vec<u8>) {
+pub(super) fn write_texts(texts: &[Text<'_>], out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, text) in texts.iter().enumerate() {
         if index > 0 {

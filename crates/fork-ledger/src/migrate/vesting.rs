@@ -93,9 +93,7 @@ pub fn slot_reduction_update(
         Phase::NotActive => *vesting,
         Phase::BeforeCliff => Vesting {
             initial_minimum_balance,
-            cliff_time: SlotSinceGenesis::new(clamped(
-                fork + SLOTS_PER_OLD_SLOT * (cliff - fork),
-            )),
+            cliff_time: SlotSinceGenesis::new(clamped(fork + SLOTS_PER_OLD_SLOT * (cliff - fork))),
             cliff_amount,
             vesting_period: doubled_period,
             vesting_increment,

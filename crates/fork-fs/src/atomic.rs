@@ -1,0 +1,177 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{FsError, Operation};
+use crate::registry;
+
+/// Mode of every file written: readable by all, whatever the umask.
+const FILE_MODE: u32 = 0o644;
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+/// A name beside `path` that no other writer uses: process id and a counter make it unique without
+/// randomness.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".partial-{}-{number}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Flushes a directory, so that a rename in it survives a power cut.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), FsError> {
+    let directory = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|source| FsError::io(Operation::Sync, directory, source))
+}
+
+/// A file written beside its final name and renamed into place by [`AtomicFile::commit`]; dropping
+/// it without that leaves nothing.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Starts a file that will be called `target`; an existing file of that name is replaced at
+    /// commit.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the directory cannot be written to.
+    pub fn create(target: &Path) -> Result<Self, FsError> {
+        let temporary = beside(target);
+        registry::register(&temporary);
+        let created = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&temporary);
+        match created {
+            Ok(file) => Ok(Self {
+                file,
+                temporary,
+                target: target.to_owned(),
+                committed: false,
+            }),
+            Err(source) => {
+                registry::forget(&temporary);
+                Err(FsError::io(Operation::Create, target, source))
+            }
+        }
+    }
+
+    /// The final name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Path of the unfinished file.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Turns a write error into one that names the final path.
+    #[must_use]
+    pub fn write_error(&self, source: io::Error) -> FsError {
+        FsError::io(Operation::Write, &self.target, source)
+    }
+
+    /// Changes the final name, in the same directory or elsewhere on the same file system.
+    pub fn retarget(&mut self, target: &Path) {
+        target.clone_into(&mut self.target);
+    }
+
+    /// Flushes to the disk and renames into place.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk or the directory refuses; then nothing is left at either name.
+    pub fn commit(mut self) -> Result<(), FsError> {
+        let target = self.target.clone();
+        self.file
+            .set_permissions(Permissions::from_mode(FILE_MODE))
+            .and_then(|()| self.file.sync_all())
+            .map_err(|source| FsError::io(Operation::Sync, &target, source))?;
+        fs::rename(&self.temporary, &target)
+            .map_err(|source| FsError::io(Operation::Rename, &target, source))?;
+        self.committed = true;
+        registry::forget(&self.temporary);
+        sync_directory(target.parent().unwrap_or(Path::new("")))
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.file.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_file(&self.temporary);
+            registry::forget(&self.temporary);
+        }
+    }
+}
+
+/// Writes a small file atomically.
+///
+/// # Errors
+///
+/// Fails when the disk or the directory refuses; then nothing is left.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)
+        .map_err(|source| FsError::io(Operation::Write, path, source))?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appears_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.json");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        assert!(!path.exists());
+        drop(file);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        write_atomic(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_differ_for_targets_that_share_a_stem() {
+        let a = beside(Path::new("x/a.json"));
+        let b = beside(Path::new("x/a.toml"));
+        assert_ne!(a, b);
+        assert_eq!(a.parent(), Some(Path::new("x")));
+    }
+}

@@ -1,0 +1,365 @@
+//! Reads binary packages.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use fork_fs::HashingReader;
+use tar::EntryType;
+
+use crate::ar;
+use crate::control::Paragraph;
+use crate::error::{PackageError, PackageErrorKind};
+use crate::gzip;
+use crate::paths::safe_path;
+
+/// Largest control member, compressed and uncompressed. Real ones are a few KiB; the largest in
+/// Debian are a few MiB of `md5sums`.
+const CONTROL_BYTES_MAX: u64 = 32 << 20;
+/// Most entries in a data member; the largest packages in Debian have about 10^5.
+const ENTRIES_MAX: usize = 1_000_000;
+
+/// A package opened for reading: control data at once, the data member streamed.
+#[derive(Debug)]
+pub struct DebReader {
+    path: PathBuf,
+    input: BufReader<File>,
+    mtime: u64,
+    control: Paragraph,
+    control_files: BTreeMap<String, Vec<u8>>,
+    data: ar::Member,
+}
+
+/// An entry of the data member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataEntry {
+    /// Path relative to the root, without slashes at either end; the root is empty.
+    pub path: String,
+    /// What it is.
+    pub kind: DataEntryKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Modification time, seconds since 1970.
+    pub mtime: u64,
+}
+
+/// What a [`DataEntry`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataEntryKind {
+    /// A file of so many bytes.
+    File {
+        /// Size.
+        bytes: u64,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link with this text.
+    Symlink {
+        /// Text of the link.
+        target: String,
+    },
+    /// Another name of an earlier file.
+    HardLink {
+        /// Its path relative to the root.
+        target: String,
+    },
+    /// A device, a pipe or another thing without content; never in a package.
+    Special,
+}
+
+impl DebReader {
+    /// Opens a package and reads everything up to its data.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read or is not a package of format 2.x, on control data that
+    /// breaks the rules, and on compressions other than gzip (which is what every package of the
+    /// network uses, so that hosts without zstd can read them).
+    pub fn open(path: &Path) -> Result<Self, PackageError> {
+        let mut input = BufReader::with_capacity(1 << 18, fork_fs::open(path)?);
+        let error = |what: &str, source| PackageError::archive(path, what, source);
+        let malformed = |problem: &str| PackageError::malformed(path, problem);
+        ar::read_magic(&mut input).map_err(|source| error("the ar header", source))?;
+
+        let first = Self::next(path, &mut input)?;
+        if first.name != "debian-binary" {
+            return Err(malformed("the first member is not `debian-binary`"));
+        }
+        let version = Self::small(path, &mut input, &first)?;
+        if !version.starts_with(b"2.") {
+            return Err(PackageError::unsupported(
+                path,
+                format!("package format {}", String::from_utf8_lossy(&version).trim_end().escape_debug()),
+            ));
+        }
+
+        let second = Self::next(path, &mut input)?;
+        let compressed = match second.name.strip_prefix("control.tar") {
+            None => return Err(malformed("the second member is not `control.tar`")),
+            Some(suffix) => is_gzip(path, &second.name, suffix)?,
+        };
+        let bytes = Self::small(path, &mut input, &second)?;
+        let control_files = if compressed {
+            read_control(path, gzip::decoder(bytes.as_slice()))?
+        } else {
+            read_control(path, bytes.as_slice())?
+        };
+        let text = control_files
+            .get("control")
+            .ok_or_else(|| malformed("there is no file `control` in control.tar"))?;
+        let text = std::str::from_utf8(text).map_err(|_| malformed("`control` is not UTF-8"))?;
+        let control = Paragraph::parse(text)?;
+
+        let data = Self::next(path, &mut input)?;
+        match data.name.strip_prefix("data.tar") {
+            None => return Err(malformed("the third member is not `data.tar`")),
+            Some(suffix) => is_gzip(path, &data.name, suffix)?,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            input,
+            mtime: first.mtime,
+            control,
+            control_files,
+            data,
+        })
+    }
+
+    /// Control data.
+    #[must_use]
+    pub fn control(&self) -> &Paragraph {
+        &self.control
+    }
+
+    /// Files of the control member by name: `control`, `md5sums`, maintainer scripts, ….
+    #[must_use]
+    pub fn control_files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.control_files
+    }
+
+    /// The `md5sums` file.
+    #[must_use]
+    pub fn md5sums(&self) -> Option<&[u8]> {
+        self.control_files.get("md5sums").map(Vec::as_slice)
+    }
+
+    /// Time of the first member, seconds since 1970.
+    #[must_use]
+    pub fn mtime(&self) -> u64 {
+        self.mtime
+    }
+
+    /// Streams the data member: `each` gets every entry with a reader of its content. Returns the
+    /// SHA-256 of the uncompressed data tar.
+    ///
+    /// # Errors
+    ///
+    /// Fails on damaged data, on names that leave the root, on entries that are neither files,
+    /// directories nor links, and with whatever `each` fails with.
+    pub fn read_data<E: From<PackageError>>(
+        self,
+        mut each: impl FnMut(&DataEntry, &mut dyn Read) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let name = self.data.name.clone();
+        let error = |source| PackageError::archive(&self.path, name.as_str(), source);
+        let member = self.input.take(self.data.bytes);
+        let stream: Box<dyn Read> = if name.ends_with(".gz") {
+            Box::new(gzip::decoder(member))
+        } else {
+            Box::new(member)
+        };
+        let mut stream = HashingReader::new(stream);
+        let mut archive = tar::Archive::new(&mut stream);
+        let entries = archive.entries().map_err(error)?;
+        for (index, entry) in entries.enumerate() {
+            let mut entry = entry.map_err(error)?;
+            if index >= ENTRIES_MAX {
+                return Err(PackageError::malformed(&self.path, "too many entries").into());
+            }
+            if let Some(described) = describe(&self.path, &entry)? {
+                if described.kind == DataEntryKind::Special {
+                    let feature = format!("a device or pipe (`{}`)", described.path);
+                    return Err(PackageError::unsupported(&self.path, feature).into());
+                }
+                each(&described, &mut entry)?;
+            }
+        }
+        // The digest covers the end of the archive too.
+        io::copy(&mut stream, &mut io::sink()).map_err(error)?;
+        Ok(stream.finish().sha256)
+    }
+
+    fn next(path: &Path, input: &mut dyn Read) -> Result<ar::Member, PackageError> {
+        ar::next_member(input)
+            .map_err(|source| PackageError::archive(path, "an ar member header", source))?
+            .ok_or_else(|| PackageError::malformed(path, "a member is missing at the end"))
+    }
+
+    fn small(
+        path: &Path,
+        input: &mut dyn Read,
+        member: &ar::Member,
+    ) -> Result<Vec<u8>, PackageError> {
+        if member.bytes > CONTROL_BYTES_MAX {
+            return Err(PackageErrorKind::TooLarge {
+                archive: path.to_owned(),
+                what: format!("member {}", member.name),
+                bytes: member.bytes,
+                bytes_max: CONTROL_BYTES_MAX,
+            }
+            .into());
+        }
+        let error = |source| PackageError::archive(path, format!("member {}", member.name), source);
+        let mut bytes = Vec::new();
+        input.take(member.bytes).read_to_end(&mut bytes).map_err(error)?;
+        if bytes.len() as u64 != member.bytes {
+            return Err(error(io::ErrorKind::UnexpectedEof.into()));
+        }
+        ar::skip_padding(input, member.bytes).map_err(error)?;
+        Ok(bytes)
+    }
+}
+
+fn is_gzip(path: &Path, member: &str, suffix: &str) -> Result<bool, PackageError> {
+    match suffix {
+        ".gz" => Ok(true),
+        "" => Ok(false),
+        _ => Err(PackageError::unsupported(path, format!("the compression of {member}"))),
+    }
+}
+
+fn read_control(path: &Path, input: impl Read) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
+    let error = |source| PackageError::archive(path, "the control member", source);
+    let mut files = BTreeMap::new();
+    let mut archive = tar::Archive::new(input.take(CONTROL_BYTES_MAX));
+    for entry in archive.entries().map_err(error)? {
+        let mut entry = entry.map_err(error)?;
+        let name = safe_path(path, &entry.path_bytes())?;
+        if entry.header().entry_type() == EntryType::Regular {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(error)?;
+            files.insert(name, bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// Describes a tar entry; `None` for records that only describe others.
+pub(crate) fn describe<R: Read>(
+    archive: &Path,
+    entry: &tar::Entry<'_, R>,
+) -> Result<Option<DataEntry>, PackageError> {
+    let header = entry.header();
+    let path = safe_path(archive, &entry.path_bytes())?;
+    let error = |source| PackageError::archive(archive, format!("the header of `{path}`"), source);
+    let link = || -> Result<String, PackageError> {
+        let bytes = entry.link_name_bytes().ok_or_else(|| {
+            PackageError::malformed(archive, format!("link `{path}` has no target"))
+        })?;
+        String::from_utf8(bytes.into_owned()).map_err(|_| {
+            PackageError::malformed(archive, format!("the target of link `{path}` is not UTF-8"))
+        })
+    };
+    let kind = match header.entry_type() {
+        EntryType::Regular | EntryType::Continuous => DataEntryKind::File {
+            bytes: entry.size(),
+        },
+        EntryType::Directory => DataEntryKind::Directory,
+        EntryType::Symlink => DataEntryKind::Symlink { target: link()? },
+        EntryType::Link => DataEntryKind::HardLink {
+            target: safe_path(archive, link()?.as_bytes())?,
+        },
+        EntryType::Char | EntryType::Block | EntryType::Fifo => DataEntryKind::Special,
+        EntryType::XGlobalHeader => return Ok(None),
+        other => {
+            return Err(PackageError::unsupported(
+                archive,
+                format!("an entry of type {:?} (`{path}`)", char::from(other.as_byte())),
+            ));
+        }
+    };
+    Ok(Some(DataEntry {
+        kind,
+        mode: header.mode().map_err(error)? & 0o7777,
+        uid: header.uid().map_err(error)?,
+        gid: header.gid().map_err(error)?,
+        mtime: header.mtime().map_err(error)?,
+        path,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::gzip;
+
+    fn tar_of(name: &str, entry_type: EntryType) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(entry_type);
+        header.set_size(0);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend([0; 1024]);
+        bytes
+    }
+
+    fn zipped(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = gzip::encoder(Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn control() -> Vec<u8> {
+        let mut tar = crate::TarWriter::new(Vec::new(), crate::NameStyle::Deb, Path::new("c"));
+        tar.append_bytes("control", crate::Attributes::root(0o644, 0), b"Package: a\n")
+            .unwrap();
+        zipped(&tar.finish().unwrap())
+    }
+
+    fn read(members: &[(&str, &[u8])]) -> Result<String, PackageError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.deb");
+        let mut bytes = ar::MAGIC.to_vec();
+        for (name, content) in members {
+            ar::write_member(&mut bytes, name, 0, content.len() as u64, &mut &**content).unwrap();
+        }
+        fork_fs::write_atomic(&path, &bytes).unwrap();
+        DebReader::open(&path)?.read_data(|_, _| Ok(()))
+    }
+
+    #[test]
+    fn hostile_and_damaged_packages_are_refused() {
+        let version: (&str, &[u8]) = ("debian-binary", b"2.0\n");
+        let control = control();
+        let control: (&str, &[u8]) = ("control.tar.gz", &control);
+        let good = zipped(&tar_of("./a", EntryType::Regular));
+        read(&[version, control, ("data.tar.gz", &good)]).unwrap();
+        let raw = tar_of("./a", EntryType::Regular);
+        read(&[version, control, ("data.tar", &raw)]).unwrap();
+
+        let kind = |members: &[(&str, &[u8])]| format!("{:?}", read(members).unwrap_err().kind());
+        assert!(kind(&[version, control]).starts_with("Malformed"));
+        assert!(kind(&[control]).starts_with("Malformed"));
+        assert!(kind(&[("debian-binary", b"3.0\n"), control]).starts_with("Unsupported"));
+        assert!(kind(&[version, ("control.tar.xz", b"x")]).starts_with("Unsupported"));
+        assert!(kind(&[version, control, ("data.tar.zst", b"x")]).starts_with("Unsupported"));
+        let up = zipped(&tar_of("../a", EntryType::Regular));
+        assert!(kind(&[version, control, ("data.tar.gz", &up)]).starts_with("UnsafePath"));
+        let device = zipped(&tar_of("./a", EntryType::Char));
+        assert!(kind(&[version, control, ("data.tar.gz", &device)]).starts_with("Unsupported"));
+        let cut = &good[..good.len() - 9];
+        assert!(kind(&[version, control, ("data.tar.gz", cut)]).starts_with("Archive"));
+    }
+}

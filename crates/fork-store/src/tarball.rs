@@ -1,0 +1,247 @@
+//! Ledger tarballs: names, and deterministic bytes.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use blake2::Blake2b;
+use blake2::digest::consts::U32;
+use flate2::{Compression, GzBuilder};
+use fork_fs::{AtomicFile, FsError, HashingWriter, Operation};
+use fork_ledger::binprot::empty_account_bytes;
+use fork_types::{Era, LedgerHash};
+use sha3::{Digest, Sha3_256};
+use tar::{EntryType, Header};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::log::FILE_NAMES;
+
+/// Compression level. Fixed, because it decides the bytes; 6 is what `tar -z` uses.
+const LEVEL: u32 = 6;
+
+/// "Unknown", so that the byte does not say where the tarball was made.
+const GZIP_OPERATING_SYSTEM: u8 = 255;
+
+const TAR_BLOCK_BYTES: usize = 512;
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// File name of a ledger's tarball: `<prefix>_`, BLAKE2b-256 over the root's text and the empty
+/// account of `era`, `.tar.gz`. The daemon looks for exactly this name.
+///
+/// `prefix` is [`Role::tarball_prefix`](fork_types::Role::tarball_prefix). `era` is the era of the
+/// daemon that will read it: the same root has another name in another era.
+///
+/// Source: MinaProtocol/mina `src/lib/genesis_ledger_helper/genesis_ledger_helper.ml`.
+///
+/// # Examples
+///
+/// ```
+/// use fork_store::tarball_name;
+/// use fork_types::Era;
+///
+/// let root = "jwNw4qb6tnNhpQNxiMLem9WumxZTwmbSx3fYXW4FP3hZRkoQJSE".parse().unwrap();
+/// assert_eq!(
+///     tarball_name("genesis_ledger", &root, Era::Berkeley),
+///     "genesis_ledger_5605a5a45c8ef6aac8fa88d5228640c00c16247a93cbeb55e2c95fd4782e88d2.tar.gz"
+/// );
+/// ```
+#[must_use]
+pub fn tarball_name(prefix: &str, root: &LedgerHash, era: Era) -> String {
+    let mut hasher = Blake2b::<U32>::new();
+    hasher.update(root.to_string());
+    hasher.update(empty_account_bytes(era));
+    format!("{prefix}_{}.tar.gz", hex::encode(hasher.finalize()))
+}
+
+/// A tarball that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TarballSummary {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// SHA3-256, lower-case hexadecimal: `s3_data_hash` of the network config.
+    pub s3_data_hash: String,
+}
+
+/// Packs the log-only store in `store` into the file `target`, reading it once and taking both
+/// digests as the bytes pass by.
+///
+/// Equal stores give equal bytes: fixed member order, times, owners, modes and compression. The
+/// compressed bytes do depend on the version of the compression library.
+///
+/// # Errors
+///
+/// Fails when the directory is not exactly a log-only store (reading one with other programs may
+/// have added files whose bytes differ from run to run), and when the disk refuses; then `target`
+/// is as it was.
+pub fn write_tarball(store: &Path, target: &Path) -> Result<TarballSummary, StoreError> {
+    check_files(store)?;
+    let sink = Sha3Writer {
+        inner: HashingWriter::new(AtomicFile::create(target)?),
+        hasher: Sha3_256::new(),
+    };
+    let mut packer = Packer {
+        gzip: GzBuilder::new()
+            .mtime(0)
+            .operating_system(GZIP_OPERATING_SYSTEM)
+            .write(sink, Compression::new(LEVEL)),
+        target,
+    };
+    packer.directory()?;
+    for name in FILE_NAMES {
+        packer.file(&store.join(name), name)?;
+    }
+    let Sha3Writer { inner, hasher } = packer.finish()?;
+    let (file, digested) = inner.finish();
+    file.commit()?;
+    Ok(TarballSummary {
+        bytes: digested.bytes,
+        sha256: digested.sha256,
+        s3_data_hash: hex::encode(hasher.finalize()),
+    })
+}
+
+fn check_files(store: &Path) -> Result<(), StoreError> {
+    let names = fork_fs::sorted_names(store)?;
+    for expected in FILE_NAMES {
+        if !names.iter().any(|name| name == expected) {
+            return Err(StoreErrorKind::NotAStore {
+                path: store.to_owned(),
+                missing: expected,
+            }
+            .into());
+        }
+    }
+    let foreign = |name: &&std::ffi::OsString| !FILE_NAMES.iter().any(|known| *name == known);
+    match names.iter().find(foreign) {
+        Some(name) => Err(StoreErrorKind::ForeignFile {
+            path: store.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Writes tar members into a gzip stream.
+struct Packer<'a, W: Write> {
+    gzip: flate2::write::GzEncoder<W>,
+    target: &'a Path,
+}
+
+impl<W: Write> Packer<'_, W> {
+    fn directory(&mut self) -> Result<(), StoreError> {
+        self.header("./", EntryType::Directory, 0o755, 0)
+    }
+
+    fn file(&mut self, path: &Path, name: &str) -> Result<(), StoreError> {
+        let read_error = |source| FsError::io(Operation::Read, path, source);
+        let mut file = fork_fs::open(path)?;
+        let size = fork_fs::file_bytes(path)?;
+        self.header(&format!("./{name}"), EntryType::Regular, 0o644, size)?;
+        let mut left = size;
+        let mut buffer = vec![0; BUFFER_BYTES];
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(BUFFER_BYTES);
+            let room = &mut buffer[..wanted.min(BUFFER_BYTES)];
+            file.read_exact(room).map_err(read_error)?;
+            self.write(room)?;
+            left -= room.len() as u64;
+        }
+        if file.read(&mut buffer[..1]).map_err(read_error)? > 0 {
+            // Whoever appends to it now would make every digest wrong.
+            return Err(read_error(io::Error::other("the file grows while it is packed")).into());
+        }
+        let padding = (size as usize).wrapping_neg() % TAR_BLOCK_BYTES;
+        self.write(&[0; TAR_BLOCK_BYTES][..padding])
+    }
+
+    /// Writes a member's header. By hand, because the tar crate drops the `./` that upstream's
+    /// members start with.
+    fn header(
+        &mut self,
+        name: &str,
+        kind: EntryType,
+        mode: u32,
+        size: u64,
+    ) -> Result<(), StoreError> {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        for named in [header.set_username("root"), header.set_groupname("root")] {
+            named.map_err(|source| self.error(source))?;
+        }
+        header.set_cksum();
+        self.write(header.as_bytes())
+    }
+
+    fn finish(mut self) -> Result<W, StoreError> {
+        self.write(&[0; 2 * TAR_BLOCK_BYTES])?;
+        let target = self.target;
+        self.gzip
+            .finish()
+            .map_err(|source| FsError::io(Operation::Write, target, source).into())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.gzip
+            .write_all(bytes)
+            .map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: io::Error) -> StoreError {
+        FsError::io(Operation::Write, self.target, source).into()
+    }
+}
+
+/// Takes SHA3-256 of what is written through it.
+struct Sha3Writer<W> {
+    inner: W,
+    hasher: Sha3_256,
+}
+
+impl<W: Write> Write for Sha3Writer<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        // The first three are published, the others were computed from the rule.
+        let cases = [
+            ("genesis_ledger", "jwNw4qb6tnNhpQNxiMLem9WumxZTwmbSx3fYXW4FP3hZRkoQJSE", Era::Berkeley, "5605a5a45c8ef6aac8fa88d5228640c00c16247a93cbeb55e2c95fd4782e88d2"),
+            ("epoch_ledger", "jwbFn9V1eyDa5AgLkHAwsVffHSjLLhfw8WpKYM6bJiKXb5Uhbti", Era::Mesa, "2051e48942a85d0a7862124aae7aae84899a1c38028bc7201c8f4fe16904f99b"),
+            ("epoch_ledger", "jxUYRdFcuDDMyEtRXkAEo74EFpFSAjcVf6pBX9j56siW7rFZFRq", Era::Mesa, "508eb7483a18650ccf5c9b31b443dc2877459e628279a30de3d490fb18cf5cd6"),
+            ("genesis_ledger", "jwrCSCRNpNx3ZBh6D4bUAnZtqPacKXXe6veGC9kQfHrxWqmEbJS", Era::Mesa, "e4b922d4b44b62973b5f75a18d2e32305fe81ed76ec4a49b250e1987e169cf00"),
+            ("genesis_ledger", "jy1wjiJgTkzXr7yL8r5x4ikaNJuikibsRMnkjdH6uqGCsDmR2sf", Era::Berkeley, "7f8e3c72be57f296e86e1083379c7a09c6131b1567510cf0019eb4aff8b87813"),
+            ("epoch_ledger", "jxsAidvKvEQJMC7Z2wkLrFGzCqUxpFMRhAj4K5o49eiFLhKSyXL", Era::Berkeley, "82619d51bb47dd83842a53e9434bfc87b7f1de4415a395794d4c0a4896023cb4"),
+            ("epoch_ledger", "jwgzfxD5rEnSP3k4UiZu2569FfhJ1SRUvabfTz21e4btwBHg3jq", Era::Berkeley, "483b69f153596592f3dd9b385c5fe50e77d103bad1a12d800e9ec1ee56828301"),
+            ("genesis_ledger", "jwk6fL2EtPKkS6mj2Z1tdseSAuYFGhGyLx22Na2W4926hrgt982", Era::Berkeley, "3d1c6401893c5684eae0ebfae6ee17e1a7f51a269f1c791f1b07fa5e993c6d1d"),
+            ("genesis_ledger", "jxUe9iictzf3WQcerUPd2DQs5fV8Qf8QdbV1CevCho42UqVn8jC", Era::Mesa, "28daf095d0bf019f87ac878ba5b6a31e00f6e877f1bca635189e00205e22b788"),
+        ];
+        for (prefix, root, era, digest) in cases {
+            let root: LedgerHash = root.parse().unwrap();
+            assert_eq!(
+                tarball_name(prefix, &root, era),
+                format!("{prefix}_{digest}.tar.gz"),
+                "{root}"
+            );
+        }
+    }
+}

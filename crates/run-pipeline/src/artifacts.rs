@@ -1,0 +1,192 @@
+//! The artifacts of a run: what steps leave, and the only way for another step to see it.
+
+// Links, renames and copies between two directories of the same run: `fork-fs` has no such thing,
+// and nothing here is a result before the step's outcome is known.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fork_fs::{FsError, Operation};
+use serde::Serialize;
+
+use crate::error::PipelineError;
+use crate::glob::Pattern;
+use crate::layout::Layout;
+
+/// Deepest directory below a step's working directory that is searched.
+const DEPTH_MAX: usize = 32;
+
+/// A file a step left.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Artifact {
+    /// Path as the step knew it.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// The artifact store of a run: plain directories below its output.
+#[derive(Clone, Debug)]
+pub struct Store {
+    layout: Layout,
+}
+
+impl Store {
+    /// The store of a run.
+    #[must_use]
+    pub const fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// Keeps the files below `directory` that match `pattern` as artifacts of `step`. With `take`
+    /// they are moved, which costs nothing however large they are.
+    ///
+    /// # Errors
+    ///
+    /// Fails on a malformed pattern and when a file cannot be read or kept.
+    pub fn upload(
+        &self,
+        step: &str,
+        directory: &Path,
+        pattern: &str,
+        take: bool,
+    ) -> Result<Vec<Artifact>, PipelineError> {
+        let pattern = Pattern::parse(pattern).map_err(PipelineError::agent)?;
+        let kept = self.layout.artifacts(step);
+        let mut artifacts = Vec::new();
+        for path in files_below(directory)? {
+            if !pattern.matches(&path) {
+                continue;
+            }
+            let source = directory.join(&path);
+            let target = kept.join(&path);
+            make_parent(&target)?;
+            let is_link = source.is_symlink();
+            if take && !is_link {
+                fs::rename(&source, &target)
+                    .map_err(|error| FsError::io(Operation::Rename, &target, error))?;
+            } else {
+                copy(&source, &target)?;
+            }
+            artifacts.push(Artifact {
+                bytes: fork_fs::file_bytes(&target)?,
+                path,
+            });
+        }
+        Ok(artifacts)
+    }
+
+    /// Copies the artifacts of `steps` whose path matches `query` below `destination`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nothing matches, and when two of the steps left a file of the same path.
+    pub fn download(
+        &self,
+        steps: &[String],
+        query: &str,
+        destination: &Path,
+    ) -> Result<Vec<Artifact>, PipelineError> {
+        let pattern = Pattern::parse(query).map_err(PipelineError::agent)?;
+        let mut found: Vec<(String, PathBuf)> = Vec::new();
+        for step in steps {
+            let kept = self.layout.artifacts(step);
+            for path in files_below(&kept)? {
+                if !pattern.matches(&path) {
+                    continue;
+                }
+                if found.iter().any(|(other, _)| *other == path) {
+                    return Err(PipelineError::agent(format!(
+                        "two steps left an artifact `{path}`; choose one with --step"
+                    )));
+                }
+                let source = kept.join(&path);
+                found.push((path, source));
+            }
+        }
+        if found.is_empty() {
+            let steps = steps.join("`, `");
+            return Err(PipelineError::agent(format!(
+                "no artifact of `{steps}` matches `{query}`"
+            )));
+        }
+        let mut artifacts = Vec::new();
+        for (path, source) in found {
+            let target = destination.join(&path);
+            make_parent(&target)?;
+            copy(&source, &target)?;
+            artifacts.push(Artifact {
+                bytes: fork_fs::file_bytes(&target)?,
+                path,
+            });
+        }
+        Ok(artifacts)
+    }
+
+    /// Everything a step left, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub fn list(&self, step: &str) -> Result<Vec<Artifact>, PipelineError> {
+        let kept = self.layout.artifacts(step);
+        files_below(&kept)?
+            .into_iter()
+            .map(|path| {
+                Ok(Artifact {
+                    bytes: fork_fs::file_bytes(&kept.join(&path))?,
+                    path,
+                })
+            })
+            .collect()
+    }
+}
+
+fn make_parent(path: &Path) -> Result<(), PipelineError> {
+    match path.parent() {
+        Some(parent) => Ok(fork_fs::create_dir_all(parent)?),
+        None => Ok(()),
+    }
+}
+
+fn copy(source: &Path, target: &Path) -> Result<(), PipelineError> {
+    fs::copy(source, target)
+        .map(drop)
+        .map_err(|error| PipelineError::io(Operation::Write, target, error))
+}
+
+/// Relative paths of the files below a directory, sorted; none when it does not exist.
+fn files_below(directory: &Path) -> Result<Vec<String>, PipelineError> {
+    let mut files = Vec::new();
+    let mut pending = vec![(String::new(), 0)];
+    while let Some((relative, depth)) = pending.pop() {
+        let current = directory.join(&relative);
+        if !fork_fs::exists(&current) {
+            continue;
+        }
+        for name in fork_fs::sorted_names(&current)? {
+            let Some(name) = name.to_str() else {
+                let reason = format!("a name in `{}` is not UTF-8", current.display());
+                return Err(PipelineError::agent(reason));
+            };
+            let path = current.join(name);
+            let child = if relative.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{relative}/{name}")
+            };
+            if path.is_dir() && !path.is_symlink() {
+                if depth >= DEPTH_MAX {
+                    let reason = format!("`{}` lies too deep", path.display());
+                    return Err(PipelineError::agent(reason));
+                }
+                pending.push((child, depth + 1));
+            } else if path.is_file() {
+                files.push(child);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

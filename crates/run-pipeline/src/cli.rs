@@ -1,0 +1,290 @@
+//! The command line.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, ValueEnum};
+use fork_fs::Operation;
+use serde::Serialize;
+
+use crate::commands::step_commands;
+use crate::error::{PipelineError, PipelineErrorKind};
+use crate::interpolate::Environment;
+use crate::pipeline::{Pipeline, Plan};
+use crate::process::LineSink;
+use crate::run::{Options, run};
+
+/// Runs the Buildkite pipeline file on this machine.
+///
+/// Steps start as soon as the steps they depend on are done, each in a directory of its own; a step
+/// that fails stops only its dependents. Workers are looked for beside this program first.
+///
+/// A variable that the pipeline uses, or that --env sets, may be a path relative to the current
+/// directory: a value with a `/` in it that exists here is made absolute, also behind `rootfs:`,
+/// `oci:` and `docker-archive:`.
+///
+/// The exit code is that of the step that failed first: 1 internal error, 2 usage, 3 pending, 4
+/// data that contradicts other data, 5 bad input, 6 environment (also a step stopped after its
+/// timeout), 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "run-pipeline", version)]
+pub struct Args {
+    /// The pipeline.
+    #[arg(long, value_name = "FILE", default_value = "pipeline/pipeline.yml")]
+    pub file: PathBuf,
+    /// A variable for the pipeline and its steps; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub env: Vec<(String, String)>,
+    /// Where artifacts, logs and timing.json go.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub output: PathBuf,
+    /// Replace what is in the output directory.
+    #[arg(long)]
+    pub force: bool,
+    /// Most steps at a time [default: one per processor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Keep the working directories of steps that passed.
+    #[arg(long)]
+    pub keep_work: bool,
+    /// Show the steps and their command lines, and run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to print the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// What `--dry-run` shows of a step.
+#[derive(Debug, Serialize)]
+struct PlannedStep<'a> {
+    key: &'a str,
+    label: &'a str,
+    depends_on: &'a [String],
+    timeout_minutes: Option<u64>,
+    artifact_paths: &'a [String],
+    commands: Vec<Vec<String>>,
+}
+
+impl Args {
+    /// Does what was asked; returns the exit code. `stop` ends the run when it becomes true.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the pipeline cannot be run at all; a step that fails shows in the exit code.
+    pub fn run(
+        self,
+        stop: &AtomicBool,
+        stdout: &mut dyn Write,
+        stderr: Box<dyn Write + Send>,
+    ) -> Result<u8, PipelineError> {
+        let here = std::env::current_dir()
+            .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
+        let sink = LineSink::new(stderr);
+        let pipeline = Pipeline::load(&self.file)?;
+        let environment = self.environment(&pipeline, &here, &sink);
+        let plan = pipeline.resolve(&environment)?;
+        if self.dry_run {
+            self.show_plan(&plan, &environment, stdout)?;
+            return Ok(0);
+        }
+        let output = here.join(&self.output);
+        self.prepare_output(&output)?;
+        let options = Options {
+            output: output.clone(),
+            jobs: self.jobs.map_or_else(processors, usize::from),
+            keep_work: self.keep_work,
+            environment,
+            program: std::env::current_exe()
+                .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?,
+        };
+        let report = run(&plan, &options, &sink, stop)?;
+        let text = match self.format {
+            Format::Human => report.table(&output.display().to_string()),
+            Format::Json => json(&report)?,
+        };
+        print(stdout, &text)?;
+        Ok(report.exit_code)
+    }
+
+    /// This process's variables and those given, with relative paths made absolute.
+    fn environment(&self, pipeline: &Pipeline, here: &Path, sink: &LineSink) -> Environment {
+        let mut environment: Environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        environment.extend(self.env.iter().cloned());
+        let names: BTreeSet<String> = pipeline
+            .variables()
+            .into_iter()
+            .chain(self.env.iter().map(|(name, _)| name.clone()))
+            .collect();
+        for name in names {
+            if let Some(value) = environment.get_mut(&name)
+                && let Some(absolute) = absolute(value, here)
+            {
+                sink.line("run-pipeline", format!("{name}: {value} is {absolute}").as_bytes());
+                *value = absolute;
+            }
+        }
+        environment
+    }
+
+    fn prepare_output(&self, output: &Path) -> Result<(), PipelineError> {
+        if fork_fs::exists(output) && !fork_fs::sorted_names(output)?.is_empty() {
+            if !self.force {
+                return Err(PipelineErrorKind::Usage {
+                    reason: format!(
+                        "output directory `{}` is not empty; name another --output, or pass --force to replace it",
+                        output.display()
+                    ),
+                }
+                .into());
+            }
+            fork_fs::remove_dir_all(output)?;
+        }
+        Ok(fork_fs::create_dir_all(output)?)
+    }
+
+    fn show_plan(
+        &self,
+        plan: &Plan,
+        environment: &Environment,
+        stdout: &mut dyn Write,
+    ) -> Result<(), PipelineError> {
+        let mut steps = Vec::new();
+        for step in &plan.steps {
+            steps.push(PlannedStep {
+                key: &step.key,
+                label: &step.label,
+                depends_on: &step.depends_on,
+                timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
+                artifact_paths: &step.artifact_paths,
+                commands: step_commands(plan, step, environment)?,
+            });
+        }
+        let text = match self.format {
+            Format::Json => json(&steps)?,
+            Format::Human => steps.iter().map(PlannedStep::text).collect(),
+        };
+        print(stdout, &text)
+    }
+}
+
+impl PlannedStep<'_> {
+    fn text(&self) -> String {
+        let mut text = self.key.to_owned();
+        if !self.depends_on.is_empty() {
+            text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
+        }
+        text.push('\n');
+        for command in &self.commands {
+            let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+            text.push_str(&format!("    {}\n", words.join(" ")));
+        }
+        text
+    }
+}
+
+/// A word as one would type it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// `value` with its relative path made absolute, when it clearly is one: it exists, and it has a
+/// `/` in it or a prefix that only paths have.
+fn absolute(value: &str, here: &Path) -> Option<String> {
+    let (prefix, path) = ["rootfs:", "oci:", "docker-archive:"]
+        .iter()
+        .find_map(|prefix| Some((*prefix, value.strip_prefix(prefix)?)))
+        .unwrap_or(("", value));
+    let clear = !prefix.is_empty() || path.contains('/');
+    if !clear || path.is_empty() || Path::new(path).is_absolute() {
+        return None;
+    }
+    let full: PathBuf = here.join(path).components().collect();
+    if !fork_fs::exists(&full) {
+        return None;
+    }
+    Some(format!("{prefix}{}", full.to_str()?))
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn json(value: &impl Serialize) -> Result<String, PipelineError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| print_error(error.into()))?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn print(stdout: &mut dyn Write, text: &str) -> Result<(), PipelineError> {
+    stdout.write_all(text.as_bytes()).map_err(print_error)
+}
+
+fn print_error(source: io::Error) -> PipelineError {
+    PipelineError::io(Operation::Write, Path::new("standard output"), source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Args::command().debug_assert();
+        crate::agent::Agent::command().debug_assert();
+        let args = Args::try_parse_from(["run-pipeline", "--env", "A=b=c", "--env", "E="]).unwrap();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(args.env, [pair("A", "b=c"), pair("E", "")]);
+        assert!(Args::try_parse_from(["run-pipeline", "--env", "A"]).is_err());
+        assert!(Args::try_parse_from(["run-pipeline", "--jobs", "0"]).is_err());
+    }
+
+    #[test]
+    fn only_clear_paths_become_absolute() {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        std::fs::create_dir_all(here.join("devnet/base")).unwrap();
+        let expect = |value: &str| absolute(value, here).map(|text| text.replace(here.to_str().unwrap(), "@"));
+        assert_eq!(expect("devnet"), None, "may be the name of a network");
+        assert_eq!(expect("./devnet").as_deref(), Some("@/devnet"));
+        assert_eq!(expect("devnet/base").as_deref(), Some("@/devnet/base"));
+        assert_eq!(expect("rootfs:devnet/base").as_deref(), Some("rootfs:@/devnet/base"));
+        assert_eq!(expect("rootfs:devnet").as_deref(), Some("rootfs:@/devnet"));
+        assert_eq!(expect("devnet/missing"), None);
+        assert_eq!(expect("https://example.org/a"), None);
+        assert_eq!(expect("/"), None);
+    }
+
+    #[test]
+    fn words_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted("a-b=c"), "a-b=c");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
+    }
+}

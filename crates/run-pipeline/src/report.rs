@@ -1,0 +1,155 @@
+//! What a run came to: the JSON document and the table people read.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::artifacts::Artifact;
+
+/// The whole pipeline's limit: six hours, the Foundation's requirement.
+pub const BUDGET_MS: u64 = 6 * 60 * 60 * 1000;
+
+/// Name of the report inside the run's output.
+pub const REPORT_FILE: &str = "timing.json";
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Did its work, and its artifacts are kept.
+    Passed,
+    /// Ended with another exit code than 0.
+    Failed,
+    /// Was stopped after its time.
+    TimedOut,
+    /// Was stopped with the run.
+    Interrupted,
+    /// Did not start, because a step it depends on did not pass or the run was stopped.
+    Skipped,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed out",
+            Self::Interrupted => "interrupted",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One step of a [`RunReport`].
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Its key.
+    pub key: String,
+    /// Its label.
+    pub label: String,
+    /// How it ended.
+    pub state: State,
+    /// Exit code of the last attempt, when it ended by itself.
+    pub exit_code: Option<i32>,
+    /// Why it did not pass, in words.
+    pub reason: Option<String>,
+    /// How many times it was started.
+    pub attempts: u32,
+    /// When it started, in milliseconds after the run.
+    pub started_ms: Option<u64>,
+    /// How long it took, in milliseconds, all attempts together.
+    pub wall_ms: u64,
+    /// Largest resident set of one of its processes, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Its log, relative to the output directory.
+    pub log: Option<String>,
+    /// What it left, below `artifacts/<key>/`.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// `timing.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// `forkpack.pipeline-run`.
+    pub format: &'static str,
+    /// Format version.
+    pub version: u32,
+    /// The exit code of the run.
+    pub exit_code: u8,
+    /// Wall time in milliseconds.
+    pub wall_ms: u64,
+    /// [`BUDGET_MS`].
+    pub budget_ms: u64,
+    /// Share of the budget used, in per cent.
+    pub budget_used_percent: f64,
+    /// The steps in dependency order.
+    pub steps: Vec<StepReport>,
+    /// The results, relative to the output directory: Debian packages, and what the steps left
+    /// that nobody waits for.
+    pub results: Vec<String>,
+}
+
+impl RunReport {
+    /// Builds a report.
+    #[must_use]
+    pub fn new(
+        exit_code: u8,
+        wall_ms: u64,
+        steps: Vec<StepReport>,
+        results: Vec<String>,
+    ) -> Self {
+        // Hundredths of a per cent, in integers: the document is the same on every machine.
+        let hundredths = wall_ms.saturating_mul(10_000) / BUDGET_MS;
+        Self {
+            format: "forkpack.pipeline-run",
+            version: 1,
+            exit_code,
+            wall_ms,
+            budget_ms: BUDGET_MS,
+            budget_used_percent: f64::from(u32::try_from(hundredths).unwrap_or(u32::MAX)) / 100.0,
+            steps,
+            results,
+        }
+    }
+
+    /// The table, and where the results are.
+    #[must_use]
+    pub fn table(&self, output: &str) -> String {
+        let width = self.steps.iter().map(|step| step.key.len()).max();
+        let width = width.unwrap_or_default().max(5);
+        let mut text = format!("{:width$}  {:11}  {:>9}  {:>9}\n", "step", "state", "time", "memory");
+        for step in &self.steps {
+            let memory = step.peak_memory_bytes.map_or_else(String::new, mebibytes);
+            let state = step.state.name();
+            let time = match step.state {
+                State::Skipped => String::new(),
+                _ => seconds(step.wall_ms),
+            };
+            let _ = write!(text, "{:width$}  {state:11}  {time:>9}  {memory:>9}", step.key);
+            if let Some(reason) = &step.reason {
+                let _ = write!(text, "  {reason}");
+            }
+            text.push('\n');
+        }
+        let _ = writeln!(
+            text,
+            "{:width$}  {:11}  {:>9}  {:>8}% of the 6 h budget",
+            "total",
+            if self.exit_code == 0 { "passed" } else { "failed" },
+            seconds(self.wall_ms),
+            format!("{:.2}", self.budget_used_percent),
+        );
+        for result in &self.results {
+            let _ = writeln!(text, "result: {output}/{result}");
+        }
+        text
+    }
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

@@ -1,0 +1,391 @@
+//! Running a plan: every step as soon as what it depends on is done.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fork_types::{Class, Fault};
+
+use crate::agent;
+use crate::artifacts::Store;
+use crate::error::{PipelineError, PipelineErrorKind};
+use crate::interpolate::Environment;
+use crate::layout::Layout;
+use crate::pipeline::{Plan, Step};
+use crate::process::{End, Ended, Invocation, LineSink, run as run_process};
+use crate::report::{REPORT_FILE, RunReport, State, StepReport};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The output directory; it is absolute and exists.
+    pub output: PathBuf,
+    /// Most steps at a time.
+    pub jobs: usize,
+    /// Keep the working directories of steps that passed.
+    pub keep_work: bool,
+    /// Variables for every step on top of this process's own; the pipeline's win over them.
+    pub environment: Environment,
+    /// This program, which the steps call as `buildkite-agent` and whose directory holds the
+    /// workers.
+    pub program: PathBuf,
+}
+
+/// Runs a plan and writes its report.
+///
+/// A step that fails stops only what depends on it. The exit code of the whole is that of the step
+/// that failed first.
+///
+/// # Errors
+///
+/// Fails when the output directory cannot be written to; a failing step is no error but in the
+/// report.
+pub fn run(
+    plan: &Plan,
+    options: &Options,
+    sink: &LineSink,
+    stop: &AtomicBool,
+) -> Result<RunReport, PipelineError> {
+    let runner = Runner {
+        plan,
+        options,
+        sink,
+        stop,
+        layout: Layout {
+            output: options.output.clone(),
+        },
+        started: Instant::now(),
+    };
+    runner.prepare()?;
+    let (mut reports, exit_code) = runner.run_steps();
+    let order = |report: &StepReport| plan.steps.iter().position(|step| step.key == report.key);
+    reports.sort_by_key(order);
+    let results = runner.results(&reports);
+    let report = RunReport::new(
+        exit_code,
+        milliseconds(runner.started.elapsed()),
+        reports,
+        results,
+    );
+    let path = options.output.join(REPORT_FILE);
+    let mut bytes = serde_json::to_vec_pretty(&report)
+        .map_err(|error| PipelineError::io(fork_fs::Operation::Write, &path, error.into()))?;
+    bytes.push(b'\n');
+    fork_fs::write_atomic(&path, &bytes)?;
+    Ok(report)
+}
+
+struct Runner<'a> {
+    plan: &'a Plan,
+    options: &'a Options,
+    sink: &'a LineSink,
+    stop: &'a AtomicBool,
+    layout: Layout,
+    started: Instant,
+}
+
+impl Runner<'_> {
+    fn prepare(&self) -> Result<(), PipelineError> {
+        let bin = self.layout.bin();
+        for directory in ["artifacts", "logs", "work"] {
+            fork_fs::create_dir_all(&self.options.output.join(directory))?;
+        }
+        fork_fs::create_dir_all(&bin)?;
+        let link = bin.join(agent::AGENT_NAME);
+        std::os::unix::fs::symlink(&self.options.program, &link)
+            .map_err(|source| PipelineError::io(fork_fs::Operation::Create, &link, source))
+    }
+
+    /// Runs everything; returns the reports in the order in which the steps ended.
+    fn run_steps(&self) -> (Vec<StepReport>, u8) {
+        let mut waiting: Vec<&Step> = self.plan.steps.iter().collect();
+        let mut reports: Vec<StepReport> = Vec::new();
+        let mut exit_code = 0;
+        thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            let mut running = 0;
+            loop {
+                // Skipping one step may be what another one waits for, so until nothing changes.
+                while let Some(report) = self.skip_one(&mut waiting, &reports) {
+                    self.sink.line(&report.key, b"skipped");
+                    reports.push(report);
+                }
+                while running < self.options.jobs.max(1) {
+                    let passed = |key: &String| {
+                        let report = reports.iter().find(|report| report.key == *key);
+                        report.is_some_and(|report| report.state == State::Passed)
+                    };
+                    let ready = |step: &&Step| step.depends_on.iter().all(passed);
+                    let Some(index) = waiting.iter().position(ready) else {
+                        break;
+                    };
+                    let step = waiting.remove(index);
+                    let sender = sender.clone();
+                    running += 1;
+                    scope.spawn(move || sender.send(self.run_step(step)));
+                }
+                if running == 0 {
+                    break;
+                }
+                let Ok((report, code)) = receiver.recv() else {
+                    break;
+                };
+                running -= 1;
+                if exit_code == 0 {
+                    exit_code = code;
+                }
+                reports.push(report);
+            }
+        });
+        if self.stop.load(Ordering::Relaxed) {
+            exit_code = Class::Interrupted.exit_code();
+        }
+        (reports, exit_code)
+    }
+
+    fn skip_one(&self, waiting: &mut Vec<&Step>, reports: &[StepReport]) -> Option<StepReport> {
+        let obstacle = |step: &Step| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Some("the run was stopped".to_owned());
+            }
+            let failed = reports.iter().find(|report| {
+                report.state != State::Passed && step.depends_on.contains(&report.key)
+            });
+            failed.map(|report| format!("needs {}", report.key))
+        };
+        let (index, reason) = waiting
+            .iter()
+            .enumerate()
+            .find_map(|(index, step)| Some((index, obstacle(step)?)))?;
+        let mut report = blank(waiting.remove(index));
+        report.reason = Some(reason);
+        Some(report)
+    }
+
+    fn run_step(&self, step: &Step) -> (StepReport, u8) {
+        let mut report = blank(step);
+        let started = Instant::now();
+        report.started_ms = Some(milliseconds(started - self.started));
+        report.log = Some(format!("logs/{}.log", step.key));
+        self.sink.line(&step.key, b"started");
+        let code = match self.attempt_all(step, &mut report) {
+            Ok(code) => code,
+            Err(error) => {
+                report.state = State::Failed;
+                report.reason = Some(words_of(&error));
+                error.class().exit_code()
+            }
+        };
+        report.wall_ms = milliseconds(started.elapsed());
+        let line = match &report.reason {
+            Some(reason) => format!("failed: {reason}"),
+            None => format!("passed in {:.1} s", started.elapsed().as_secs_f64()),
+        };
+        self.sink.line(&step.key, line.as_bytes());
+        (report, code)
+    }
+
+    fn attempt_all(&self, step: &Step, report: &mut StepReport) -> Result<u8, PipelineError> {
+        loop {
+            report.attempts += 1;
+            let ended = self.attempt(step)?;
+            report.peak_memory_bytes = report.peak_memory_bytes.max(ended.peak_memory_bytes);
+            let limit = retry_limit(step, ended.end);
+            if report.attempts <= limit && !self.stop.load(Ordering::Relaxed) {
+                let line = format!("{}; attempt {} follows", words(ended.end), report.attempts + 1);
+                self.sink.line(&step.key, line.as_bytes());
+                continue;
+            }
+            if let End::Exited(code) = ended.end {
+                report.exit_code = Some(code);
+            }
+            if ended.end == End::Exited(0) {
+                report.artifacts = self.keep_artifacts(step)?;
+                report.state = State::Passed;
+                return Ok(0);
+            }
+            report.state = match ended.end {
+                End::TimedOut => State::TimedOut,
+                End::Interrupted => State::Interrupted,
+                End::Exited(_) | End::Killed(_) => State::Failed,
+            };
+            report.reason = Some(words(ended.end));
+            return Ok(exit_code(ended.end));
+        }
+    }
+
+    fn attempt(&self, step: &Step) -> Result<Ended, PipelineError> {
+        let directory = self.layout.work(&step.key);
+        fork_fs::remove_dir_all(&directory)?;
+        fork_fs::create_dir_all(&directory)?;
+        let invocation = Invocation {
+            key: &step.key,
+            script: &step.script,
+            directory,
+            environment: self.environment(step)?,
+            log: self.layout.log(&step.key),
+            timeout: step.timeout,
+        };
+        run_process(&invocation, self.sink, self.stop)
+    }
+
+    fn keep_artifacts(
+        &self,
+        step: &Step,
+    ) -> Result<Vec<crate::artifacts::Artifact>, PipelineError> {
+        let store = Store::new(self.layout.clone());
+        let directory = self.layout.work(&step.key);
+        let take = !self.options.keep_work;
+        for pattern in &step.artifact_paths {
+            if store.upload(&step.key, &directory, pattern, take)?.is_empty() {
+                let line = format!("warning: no file matches artifact path `{pattern}`");
+                self.sink.line(&step.key, line.as_bytes());
+            }
+        }
+        if take {
+            fork_fs::remove_dir_all(&directory)?;
+        }
+        store.list(&step.key)
+    }
+
+    fn environment(&self, step: &Step) -> Result<BTreeMap<String, OsString>, PipelineError> {
+        let mut result = BTreeMap::new();
+        for source in [
+            &self.options.environment,
+            &self.plan.environment,
+            &step.environment,
+        ] {
+            for (name, value) in source {
+                result.insert(name.clone(), OsString::from(value));
+            }
+        }
+        let visible: Vec<&str> = self
+            .plan
+            .ancestors(step)
+            .iter()
+            .map(|step| step.key.as_str())
+            .collect();
+        let mut set = |name: &str, value: OsString| result.insert(name.to_owned(), value);
+        set(agent::VISIBLE_VARIABLE, visible.join(",").into());
+        set(agent::OUTPUT_VARIABLE, self.layout.output.clone().into());
+        set(agent::STEP_VARIABLE, (&step.key).into());
+        set("BUILDKITE_LABEL", (&step.label).into());
+        let path = self.path()?;
+        set("PATH", path);
+        Ok(result)
+    }
+
+    /// The stand-in first, then the workers beside this program, then whatever was there.
+    fn path(&self) -> Result<OsString, PipelineError> {
+        let old = match self.options.environment.get("PATH") {
+            Some(path) => OsString::from(path),
+            None => std::env::var_os("PATH").unwrap_or_default(),
+        };
+        let workers = self.options.program.parent().unwrap_or(Path::new("/"));
+        let directories = [self.layout.bin(), workers.to_owned()];
+        std::env::join_paths(directories.into_iter().chain(std::env::split_paths(&old))).map_err(
+            |_| {
+                PipelineErrorKind::Usage {
+                    reason: "a directory with `:` in its name cannot be on PATH".to_owned(),
+                }
+                .into()
+            },
+        )
+    }
+
+    fn results(&self, reports: &[StepReport]) -> Vec<String> {
+        let leaves = self.plan.leaves();
+        let mut results: Vec<String> = Vec::new();
+        for report in reports {
+            let leaf = leaves.iter().any(|step| step.key == report.key);
+            for artifact in &report.artifacts {
+                // A leaf's artifacts by their top-level names: an image is one directory of many
+                // blobs.
+                let name = if artifact.path.ends_with(".deb") || artifact.path.ends_with(".tar") {
+                    &artifact.path
+                } else if leaf {
+                    artifact.path.split('/').next().unwrap_or(&artifact.path)
+                } else {
+                    continue;
+                };
+                let result = format!("artifacts/{}/{name}", report.key);
+                if !results.contains(&result) {
+                    results.push(result);
+                }
+            }
+        }
+        results
+    }
+}
+
+fn blank(step: &Step) -> StepReport {
+    StepReport {
+        key: step.key.clone(),
+        label: step.label.clone(),
+        state: State::Skipped,
+        exit_code: None,
+        reason: None,
+        attempts: 0,
+        started_ms: None,
+        wall_ms: 0,
+        peak_memory_bytes: None,
+        log: None,
+        artifacts: Vec::new(),
+    }
+}
+
+fn retry_limit(step: &Step, end: End) -> u32 {
+    let code = match end {
+        End::Exited(0) | End::Interrupted => return 0,
+        End::Exited(code) => i64::from(code),
+        // What the agent reports for a job that it stopped or lost.
+        End::Killed(_) | End::TimedOut => -1,
+    };
+    step.retries
+        .iter()
+        .find(|retry| retry.exit_status.is_none_or(|status| status == code))
+        .map_or(0, |retry| retry.limit)
+}
+
+fn words(end: End) -> String {
+    match end {
+        End::Exited(127) => "exit code 127: a command was not found".to_owned(),
+        End::Exited(code) => format!("exit code {code}"),
+        End::Killed(signal) => format!("killed by signal {signal}"),
+        End::TimedOut => "stopped after its timeout".to_owned(),
+        End::Interrupted => "interrupted".to_owned(),
+    }
+}
+
+/// The run's exit code for a step that ended so.
+fn exit_code(end: End) -> u8 {
+    let class = match end {
+        End::Exited(code @ (0..=6 | 130)) => return u8::try_from(code).unwrap_or(1),
+        // The shell's own codes for a command that cannot be run.
+        End::Exited(126 | 127) => Class::Environment,
+        // Nobody here sent that signal; most often the kernel ran out of memory.
+        End::Killed(_) | End::TimedOut => Class::Environment,
+        End::Interrupted => Class::Interrupted,
+        End::Exited(_) => Class::Internal,
+    };
+    class.exit_code()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn words_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
