@@ -166,11 +166,13 @@ impl Block {
     pub fn to_block_json(&self) -> BlockJson {
         let scheduled_time = self.scheduled_time_ms.map(encode::digits);
         let protocol_state = Some(encode::protocol_state(&self.protocol_state));
-        let protocol_version = self.protocol_version.map(|version| wire::ProtocolVersionJson {
-            transaction: Some(version.transaction),
-            network: Some(version.network),
-            patch: Some(version.patch),
-        });
+        let protocol_version = self
+            .protocol_version
+            .map(|version| wire::ProtocolVersionJson {
+                transaction: Some(version.transaction),
+                network: Some(version.network),
+                patch: Some(version.patch),
+            });
         match self.file_version {
             None => BlockJson {
                 version: None,
@@ -328,4 +330,4 @@ pub fn parse_file_name(name: &str) -> Option<(u32, StateHash)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

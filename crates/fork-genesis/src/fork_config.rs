@@ -4,7 +4,7 @@
 //! Read as a stream; accounts go to a callback in the order they come, whatever the order of the
 //! members. Both the bare config and the GraphQL answer around it (`{"data": {"fork_config": …}}`)
 //! are read. What the fork slot in it means is not decided here, see
-//! [`compare`](crate::candidate).
+//! [`compare`](crate::candidate::compare).
 
 use std::fmt;
 use std::io::Read;
@@ -13,7 +13,7 @@ use fork_ledger::json::ledger_object::check_padding;
 use fork_ledger::json::{AccountJson, LedgerObjectError, LedgerObjectMeta};
 use fork_types::Role;
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::fork_point::{ForkPoint, ForkPointJson};
 use crate::import::{
@@ -184,21 +184,15 @@ where
                 "data" if level == Level::Document => {
                     raw.seen.once("data")?;
                     let level = Level::Data;
-                    let data = object.next_value_seed(Nullable::new(ObjectSeed {
-                        raw,
-                        lists,
-                        level,
-                    }))?;
+                    let data =
+                        object.next_value_seed(Nullable::new(ObjectSeed { raw, lists, level }))?;
                     raw.data_is_null = data.is_none();
                 }
                 "fork_config" if level != Level::Config => {
                     raw.seen.once("fork_config")?;
                     let level = Level::Config;
-                    let found = object.next_value_seed(Nullable::new(ObjectSeed {
-                        raw,
-                        lists,
-                        level,
-                    }))?;
+                    let found =
+                        object.next_value_seed(Nullable::new(ObjectSeed { raw, lists, level }))?;
                     raw.fork_config_is_null = found.is_none();
                 }
                 "errors" if level == Level::Document => {
@@ -226,8 +220,7 @@ where
                 }
                 "epoch_data" if config => {
                     raw.seen.once("epoch_data")?;
-                    raw.epochs =
-                        object.next_value_seed(Nullable::new(EpochSeeds::seed(lists)))?;
+                    raw.epochs = object.next_value_seed(Nullable::new(EpochSeeds::seed(lists)))?;
                 }
                 _ => {
                     object.next_value::<IgnoredAny>()?;
@@ -265,7 +258,9 @@ impl Raw {
                 Some(timestamp)
             }
         };
-        let ledger = self.ledger.ok_or_else(|| DECODER.missing(DECODER.paths.ledger))?;
+        let ledger = self
+            .ledger
+            .ok_or_else(|| DECODER.missing(DECODER.paths.ledger))?;
         let ledger = DECODER.ledger(Role::Genesis, ledger, DECODER.paths.ledger_hash)?;
         check_shape(&ledger, &mut warnings).map_err(|source| ImportError::LedgerObject {
             document: DECODER.document,
@@ -293,7 +288,12 @@ impl Raw {
         let mut messages: Vec<String> = self
             .errors
             .iter()
-            .map(|error| error.message.clone().unwrap_or_else(|| "no message".to_owned()))
+            .map(|error| {
+                error
+                    .message
+                    .clone()
+                    .unwrap_or_else(|| "no message".to_owned())
+            })
             .collect();
         messages.extend(self.error.as_ref().map(|error| match error {
             serde_json::Value::String(text) => text.clone(),
@@ -338,7 +338,10 @@ fn check_shape(
         .name
         .iter()
         .map(|name| format!("name `{}`", shown(name)))
-        .chain(meta.num_accounts.map(|count| format!("num_accounts {count}")))
+        .chain(
+            meta.num_accounts
+                .map(|count| format!("num_accounts {count}")),
+        )
         .collect();
     if !inherited.is_empty() {
         warnings.push(format!(

@@ -110,7 +110,9 @@ impl Decoder {
         let paths = &self.paths;
         let epochs = epochs.ok_or_else(|| self.missing(paths.epoch_data))?;
         let staking = epochs.staking.ok_or_else(|| self.missing(paths.staking))?;
-        let seed = staking.seed.ok_or_else(|| self.missing(paths.staking_seed))?;
+        let seed = staking
+            .seed
+            .ok_or_else(|| self.missing(paths.staking_seed))?;
         let staking_seed = self.id(paths.staking_seed, &seed)?;
         let staking = self.ledger(Role::Staking, staking.meta, paths.staking_hash)?;
         let (next_seed, next) = match epochs.next {

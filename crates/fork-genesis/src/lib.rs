@@ -15,10 +15,18 @@
 //! environment.
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stderr
+    )
 )]
 
 pub mod block;
+pub mod candidate;
+pub mod chain_id;
+pub mod config;
 pub mod fork_config;
 pub mod fork_point;
 pub mod import;
@@ -26,9 +34,9 @@ pub mod network;
 pub mod protocol_state;
 pub mod replayer;
 pub mod schedule;
-pub mod state_hash;
 #[cfg(test)]
 mod shared;
+pub mod state_hash;
 mod text;
 pub mod timestamp;
 

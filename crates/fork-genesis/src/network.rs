@@ -16,9 +16,15 @@ use crate::timestamp::{GenesisTimestamp, TimestampError};
 /// The networks whose description is compiled in, by name.
 const BUILTIN: [(&str, &str); 4] = [
     ("devnet", include_str!("../../../networks/devnet.toml")),
-    ("devnet-v1", include_str!("../../../networks/devnet-v1.toml")),
+    (
+        "devnet-v1",
+        include_str!("../../../networks/devnet-v1.toml"),
+    ),
     ("mainnet", include_str!("../../../networks/mainnet.toml")),
-    ("mainnet-v1", include_str!("../../../networks/mainnet-v1.toml")),
+    (
+        "mainnet-v1",
+        include_str!("../../../networks/mainnet-v1.toml"),
+    ),
 ];
 
 /// A network, as described in its file.
@@ -195,7 +201,8 @@ impl Network {
             }
         }
         for (member, word) in [("name", &self.name), ("network_id", &self.network_id)] {
-            let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let good =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             if word.is_empty() || !word.bytes().all(good) {
                 return Err(NetworkError::Value {
                     member,
@@ -292,9 +299,18 @@ mod tests {
             assert!(text.contains(from), "{from}");
             Network::from_toml(&text.replacen(from, to, 1))
         };
-        assert!(matches!(edited("k = 290", "k = 290\nx = 1"), Err(NetworkError::Toml { .. })));
-        assert!(matches!(edited("k = 290\n", ""), Err(NetworkError::Toml { .. })));
-        assert!(matches!(edited("180000", "0"), Err(NetworkError::Value { .. })));
+        assert!(matches!(
+            edited("k = 290", "k = 290\nx = 1"),
+            Err(NetworkError::Toml { .. })
+        ));
+        assert!(matches!(
+            edited("k = 290\n", ""),
+            Err(NetworkError::Toml { .. })
+        ));
+        assert!(matches!(
+            edited("180000", "0"),
+            Err(NetworkError::Value { .. })
+        ));
         assert!(matches!(
             edited("name = \"devnet\"", "name = \"../x\""),
             Err(NetworkError::Value { .. })
@@ -303,7 +319,13 @@ mod tests {
             edited("target_era = \"mesa\"", "target_era = \"v1\""),
             Err(NetworkError::Value { .. })
         ));
-        assert!(matches!(edited("21:00:00Z", "21:00:00"), Err(NetworkError::Toml { .. })));
-        assert!(matches!(edited("3NL93", "3NL94"), Err(NetworkError::Toml { .. })));
+        assert!(matches!(
+            edited("21:00:00Z", "21:00:00"),
+            Err(NetworkError::Toml { .. })
+        ));
+        assert!(matches!(
+            edited("3NL93", "3NL94"),
+            Err(NetworkError::Toml { .. })
+        ));
     }
 }

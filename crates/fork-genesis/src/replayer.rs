@@ -131,8 +131,7 @@ where
                 }
                 "target_epoch_data" => {
                     seen.once("target_epoch_data")?;
-                    raw.epochs =
-                        object.next_value_seed(Nullable::new(EpochSeeds::seed(self.0)))?;
+                    raw.epochs = object.next_value_seed(Nullable::new(EpochSeeds::seed(self.0)))?;
                 }
                 _ => {
                     object.next_value::<IgnoredAny>()?;
@@ -164,7 +163,9 @@ impl Raw {
             meta
         };
         let fork = self.fork_state_hash.ok_or_else(|| DECODER.missing(FORK))?;
-        let ledger = self.ledger.ok_or_else(|| DECODER.missing(DECODER.paths.ledger))?;
+        let ledger = self
+            .ledger
+            .ok_or_else(|| DECODER.missing(DECODER.paths.ledger))?;
         let ledger = discard(Role::Genesis, ledger);
         let epochs = self.epochs.map(|mut epochs| {
             for (role, epoch) in [
@@ -193,13 +194,16 @@ impl Raw {
 /// The stale members of a ledger object, as text.
 fn discarded(meta: &LedgerObjectMeta) -> Vec<String> {
     let text = |name: &str, value: &Option<String>| {
-        value.as_ref().map(|value| format!("{name} `{}`", shown(value)))
+        value
+            .as_ref()
+            .map(|value| format!("{name} `{}`", shown(value)))
     };
     [
         text("hash", &meta.hash),
         text("s3_data_hash", &meta.s3_data_hash),
         text("name", &meta.name),
-        meta.num_accounts.map(|count| format!("num_accounts {count}")),
+        meta.num_accounts
+            .map(|count| format!("num_accounts {count}")),
         (!meta.balances.is_empty()).then(|| "balances".to_owned()),
         meta.add_genesis_winner
             .filter(|winner| *winner)

@@ -280,8 +280,18 @@ impl Schedule {
                 both
             }
         };
-        check_order("slot_tx_end", input.slot_tx_end, "slot_chain_end", input.slot_chain_end)?;
-        check_order("slot_tx_end", input.slot_tx_end, "the slot of the new genesis", Some(slot))?;
+        check_order(
+            "slot_tx_end",
+            input.slot_tx_end,
+            "slot_chain_end",
+            input.slot_chain_end,
+        )?;
+        check_order(
+            "slot_tx_end",
+            input.slot_tx_end,
+            "the slot of the new genesis",
+            Some(slot),
+        )?;
         check_order(
             "slot_chain_end",
             input.slot_chain_end,

@@ -135,7 +135,11 @@ fn push_chunks(body: &Body, elements: &mut Vec<Fp>) {
     let statement = &blockchain.ledger_proof_statement;
     let mut packer = KimchiPacker::new(elements);
     push_constants(&body.constants, &mut packer);
-    push_bits(&non_snark_digest(&blockchain.staged_ledger_hash), 256, &mut packer);
+    push_bits(
+        &non_snark_digest(&blockchain.staged_ledger_hash),
+        256,
+        &mut packer,
+    );
     push_local_state(&statement.source.local_state, &mut packer);
     push_local_state(&statement.target.local_state, &mut packer);
     push_signed(&statement.supply_increase, &mut packer);

@@ -126,16 +126,22 @@ impl fmt::Display for GenesisTimestamp {
 
 /// Splits off the zone: `None` for a text of the wrong form, `Some(None)` as zone for none,
 /// `Some(Some(None))` for a malformed one.
-#[expect(clippy::option_option, reason = "absent and malformed zones are told apart")]
+#[expect(
+    clippy::option_option,
+    reason = "absent and malformed zones are told apart"
+)]
 fn split_zone(text: &str) -> Option<(&str, Option<Option<Offset>>)> {
     const PATTERN: &[u8] = b"0000-00-00T00:00:00";
     let bytes = text.as_bytes();
     let head = bytes.get(..PATTERN.len())?;
-    let fits = head.iter().zip(PATTERN).all(|(found, expected)| match expected {
-        b'0' => found.is_ascii_digit(),
-        b'T' => matches!(found, b'T' | b't' | b' '),
-        other => found == other,
-    });
+    let fits = head
+        .iter()
+        .zip(PATTERN)
+        .all(|(found, expected)| match expected {
+            b'0' => found.is_ascii_digit(),
+            b'T' => matches!(found, b'T' | b't' | b' '),
+            other => found == other,
+        });
     if !fits {
         return None;
     }
@@ -228,13 +234,23 @@ mod tests {
             "2024-06-05T00:00:00é",
         ] {
             assert!(
-                matches!(GenesisTimestamp::parse(bad), Err(TimestampError::Malformed { .. })),
+                matches!(
+                    GenesisTimestamp::parse(bad),
+                    Err(TimestampError::Malformed { .. })
+                ),
                 "{bad:?}"
             );
         }
-        for bad in ["2024-02-30T00:00:00Z", "2024-06-05T24:00:00Z", "2024-13-01T00:00:00Z"] {
+        for bad in [
+            "2024-02-30T00:00:00Z",
+            "2024-06-05T24:00:00Z",
+            "2024-13-01T00:00:00Z",
+        ] {
             assert!(
-                matches!(GenesisTimestamp::parse(bad), Err(TimestampError::Impossible { .. })),
+                matches!(
+                    GenesisTimestamp::parse(bad),
+                    Err(TimestampError::Impossible { .. })
+                ),
                 "{bad:?}"
             );
         }

@@ -124,9 +124,8 @@ pub fn default_zkapp_digest(era: Era) -> Result<Fp, HashError> {
 ///
 /// Fails when the zkApp state has not the width of `era`, and for v1.
 pub fn zkapp_digest(era: Era, account: &Account, keys: &VkHashCache) -> Result<Fp, HashError> {
-    let constants = EraConstants::of(era)?;
-    let mut digests = zkapp_digests(constants, &[account], keys)?;
-    Ok(digests.pop().unwrap_or(constants.default_zkapp_digest))
+    let accounts = std::slice::from_ref(account);
+    Ok(zkapp_digests(EraConstants::of(era)?, accounts, keys)?[0])
 }
 
 /// Hash of an account: the leaf of a Berkeley or Mesa ledger.
@@ -152,7 +151,7 @@ pub fn hash_account(era: Era, account: &Account, keys: &VkHashCache) -> Result<F
 ///
 /// # Errors
 ///
-/// As [`hash_account`], for one of the accounts at fault.
+/// As [`hash_account`], for the first account at fault.
 pub fn hash_accounts(
     era: Era,
     accounts: &[Account],
@@ -160,10 +159,13 @@ pub fn hash_accounts(
 ) -> Result<Vec<Fp>, HashError> {
     let constants = EraConstants::of(era)?;
     let mut out = vec![Fp::ZERO; accounts.len()];
-    accounts
+    // All jobs run to their end, so that the error does not depend on which one was faster.
+    let jobs: Vec<Result<(), HashError>> = accounts
         .par_chunks(ACCOUNTS_PER_JOB)
         .zip(out.par_chunks_mut(ACCOUNTS_PER_JOB))
-        .try_for_each(|(accounts, out)| hash_job(constants, accounts, keys, out))?;
+        .map(|(accounts, out)| hash_job(constants, accounts, keys, out))
+        .collect();
+    jobs.into_iter().collect::<Result<(), _>>()?;
     Ok(out)
 }
 
@@ -198,25 +200,15 @@ fn hash_job(
 ) -> Result<(), HashError> {
     let mut plain = Batch::new(ELEMENTS_AFTER_FIRST_BLOCK, accounts.len());
     let mut full = Batch::new(ACCOUNT_ELEMENTS, 0);
-    let with_zkapp: Vec<&Account> = accounts
-        .iter()
-        .filter(|account| account.zkapp.is_some())
-        .collect();
-    let mut digests = zkapp_digests(constants, &with_zkapp, keys)?.into_iter();
-    for (index, account) in accounts.iter().enumerate() {
-        let digest = match account.zkapp {
-            Some(_) => digests.next(),
-            None => None,
-        };
-        if digest.is_none() && account.voting_for == StateHash::DUMMY {
+    let digests = zkapp_digests(constants, accounts, keys)?;
+    for (index, (account, digest)) in accounts.iter().zip(digests).enumerate() {
+        if account.zkapp.is_none() && account.voting_for == StateHash::DUMMY {
             plain.indices.push(index);
             push_after_first_block(account, &mut plain.elements);
         } else {
             full.indices.push(index);
-            full.elements.extend([
-                digest.unwrap_or(constants.default_zkapp_digest),
-                element(account.voting_for.field()),
-            ]);
+            full.elements
+                .extend([digest, element(account.voting_for.field())]);
             push_after_first_block(account, &mut full.elements);
         }
     }
@@ -250,16 +242,17 @@ impl Batch {
     }
 }
 
-/// Digests of those of `accounts` that have a zkApp, in order.
+/// The digest of every account: of its zkApp, or the default one.
 fn zkapp_digests(
     constants: &EraConstants,
-    accounts: &[&Account],
+    accounts: &[Account],
     keys: &VkHashCache,
 ) -> Result<Vec<Fp>, HashError> {
     let expected = constants.era.app_state_len();
-    let mut zkapps = Vec::with_capacity(accounts.len());
-    for account in accounts {
-        let Some(zkapp) = &account.zkapp else {
+    let mut zkapps = Vec::new();
+    let mut indices = Vec::new();
+    for (index, account) in accounts.iter().enumerate() {
+        let Some(zkapp) = account.zkapp.as_deref() else {
             continue;
         };
         if zkapp.app_state.len() != expected {
@@ -270,9 +263,15 @@ fn zkapp_digests(
                 found: zkapp.app_state.len(),
             });
         }
-        zkapps.push(zkapp.as_ref());
+        zkapps.push(zkapp);
+        indices.push(index);
     }
-    Ok(zkapp::digests(expected, &zkapps, keys))
+    let mut digests = vec![constants.default_zkapp_digest; accounts.len()];
+    let hashed = zkapp::digests(expected, &zkapps, keys);
+    for (index, digest) in indices.into_iter().zip(hashed) {
+        digests[index] = digest;
+    }
+    Ok(digests)
 }
 
 /// The six elements of an account that follow its first block. The fields go in reverse order of

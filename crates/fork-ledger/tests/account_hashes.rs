@@ -323,6 +323,15 @@ fn accounts_of_another_era_are_refused() {
         hash_accounts(Era::Mesa, &accounts, &keys),
         Err(error.clone())
     );
+    // The first of several is named, however many jobs there are.
+    let mut many = vec![winner(Era::Mesa); 1000];
+    for (index, key) in [(600, Q), (601, WINNER), (900, WINNER)] {
+        many[index] = Account {
+            public_key: key.parse().unwrap(),
+            ..zkapp_z(Era::Berkeley)
+        };
+    }
+    assert_eq!(hash_accounts(Era::Mesa, &many, &keys), Err(error.clone()));
     assert_eq!(
         error.to_string(),
         format!("the zkApp of account {Q} has 8 state elements, in era mesa it has 32")

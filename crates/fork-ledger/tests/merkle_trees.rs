@@ -3,9 +3,14 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use fork_ledger::account::Account;
 use fork_ledger::hash::{empty_account_hash, hash_account, hash_accounts, hash_v1_accounts};
-use fork_ledger::json::{AccountError, read_account_slice, v1_from_json};
+use fork_ledger::json::{
+    AccountError, AccountJson, ForkRules, VerificationKeyCache, from_fork_config,
+    read_account_slice, v1_from_json,
+};
 use fork_ledger::merkle::{
     EmptyHashes, MerkleError, MerkleTree, RootBuilder, ledger_hash, node_hash, root_of_path,
     verify_path,
@@ -14,6 +19,7 @@ use fork_ledger::verification_key::VkHashCache;
 use fork_types::{Era, FieldBytes, TokenId};
 use pasta_poseidon::Fp;
 use proptest::prelude::*;
+use serde_json::Value;
 use support::tables::{EMPTY_SUBTREES, ONE_ACCOUNT_NODES, TOKEN_LEAVES, TOKEN_PATHS};
 use support::{account_of, decimal_of, from_base58, from_hex, vectors, winner};
 
@@ -292,6 +298,73 @@ fn shared_v1_mainnet_ledger() {
     assert_eq!(streamed_root(Era::V1, 20, &leaves), from_base58(ROOT));
     let tree = MerkleTree::new(Era::V1, 20, leaves).unwrap();
     assert_eq!(ledger_hash(tree.root()).to_string(), ROOT);
+}
+
+/// A local Berkeley network, block by block: a block's ledger is its parent's with the accounts that
+/// the block touched replaced or added, and its root is in the block.
+#[test]
+fn shared_local_network() {
+    let Some(text) = support::shared_files::read_shared("reference-data/sampledb-2024-11-06.json")
+    else {
+        return;
+    };
+    let network: Value = serde_json::from_str(&text).unwrap();
+    let keys = VkHashCache::new();
+    let leaf = |json: &Value| {
+        let text = json.to_string();
+        let json: AccountJson<'_> = serde_json::from_str(&text).unwrap();
+        let rules = ForkRules::strict(Era::Berkeley);
+        let account = from_fork_config(&json, &rules, &VerificationKeyCache::new()).unwrap();
+        hash_account(Era::Berkeley, &account, &keys).unwrap()
+    };
+    let root = |leaves: &[Fp]| {
+        MerkleTree::new(Era::Berkeley, 35, leaves.to_vec())
+            .unwrap()
+            .root()
+    };
+    let text_of = |json: &Value| json.as_str().unwrap().to_owned();
+
+    let genesis: Vec<Fp> = network["genesis_accounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(leaf)
+        .collect();
+    assert_eq!(genesis.len(), 242);
+    assert_eq!(
+        ledger_hash(root(&genesis)).to_string(),
+        text_of(&network["genesis_ledger_hash"])
+    );
+    let mut ledgers = HashMap::from([(text_of(&network["genesis_state_hash"]), genesis)]);
+    let blocks = network["blocks"].as_array().unwrap();
+    let mut checked = 0;
+    for block in blocks {
+        let state_hash = text_of(&block["state_hash"]);
+        // The list starts with the genesis block, which is no child of any.
+        let Some(parent) = ledgers.get(&text_of(&block["parent_state_hash"])) else {
+            assert!(
+                ledgers.contains_key(&state_hash),
+                "{state_hash} has no parent"
+            );
+            continue;
+        };
+        let mut leaves = parent.clone();
+        for accessed in block["accounts_accessed"].as_array().unwrap() {
+            let index = usize::try_from(accessed[0].as_u64().unwrap()).unwrap();
+            if index >= leaves.len() {
+                leaves.resize(index + 1, empty_account_hash(Era::Berkeley));
+            }
+            leaves[index] = leaf(&accessed[1]);
+        }
+        assert_eq!(
+            ledger_hash(root(&leaves)).to_string(),
+            text_of(&block["ledger_hash"]),
+            "block {state_hash}"
+        );
+        ledgers.insert(state_hash, leaves);
+        checked += 1;
+    }
+    assert!(checked >= 33, "only {checked} of {} blocks", blocks.len());
 }
 
 /// The root of a subtree from its definition.

@@ -4,6 +4,8 @@
 //! by default `../shared` beside the workspace. Without it a test prints a SKIPPED line and passes;
 //! with `FORKPACK_REQUIRE_SHARED=1` it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// This crate does no I/O and so does not know `fork-fs`; a test may read files as they are.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

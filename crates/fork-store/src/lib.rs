@@ -32,7 +32,7 @@ mod tarball;
 mod unpack;
 mod writer;
 
-pub use compare::{Comparison, Difference, FieldDifference, account_differences, compare_stores};
+pub use compare::{Comparison, Difference, FieldDifference, account_differences, compare_stores, stored_root};
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};

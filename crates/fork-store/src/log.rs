@@ -258,7 +258,7 @@ impl LogDirectory {
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.log
             .put(key, value)
-            .map_err(|source| self.write_error(source))
+            .map_err(|source| self.log.sink.write_error(source).into())
     }
 
     /// Entries so far.
@@ -281,10 +281,6 @@ impl LogDirectory {
         write_atomic(&path.join(MANIFEST_NAME), &MANIFEST_BYTES)?;
         write_atomic(&path.join(CURRENT_NAME), CURRENT_BYTES)?;
         Ok(bytes)
-    }
-
-    fn write_error(&self, source: io::Error) -> FsError {
-        self.log.sink.write_error(source)
     }
 }
 

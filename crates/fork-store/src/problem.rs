@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use fork_ledger::binprot::BinProtError;
 use fork_types::{Class, LedgerHash, PublicKey, TokenId};
-
-use crate::entry::EntryError;
 
 /// Problems kept: enough to see a pattern, few enough to read.
 pub const PROBLEMS_KEPT_MAX: usize = 20;
@@ -49,14 +46,14 @@ pub enum Problem {
         /// The key, described.
         key: String,
         /// What is wrong with it.
-        error: EntryError,
+        error: String,
     },
     /// An account that does not decode.
     Account {
         /// Leaf index.
         index: u64,
         /// What is wrong with it.
-        error: BinProtError,
+        error: String,
     },
     /// Two accounts of one owner and token.
     DuplicateAccount {
@@ -152,7 +149,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The first [`PROBLEMS_KEPT_MAX`] problems and the number of all.
+/// At most [`PROBLEMS_KEPT_MAX`] problems, and the number of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     kept: Vec<Problem>,
@@ -172,13 +169,20 @@ impl Problems {
         self.push_with(|| problem);
     }
 
+    /// Counts a problem and puts it first: what sums up all others must not be pushed out by them.
+    pub(crate) fn push_first(&mut self, problem: Problem) {
+        self.total += 1;
+        self.kept.truncate(PROBLEMS_KEPT_MAX - 1);
+        self.kept.insert(0, problem);
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// The problems kept, in the order found.
+    /// The problems kept: the wrong root and number of accounts, then the others in the order found.
     #[must_use]
     pub fn kept(&self) -> &[Problem] {
         &self.kept

@@ -94,16 +94,16 @@ pub fn prove_open_store(
         mut problems,
     } = examine_store(store, era, depth)?;
     if let Some(content) = &content {
-        if content.root != *expected_root {
-            problems.push(Problem::Root {
-                expected: *expected_root,
-                found: content.root,
-            });
-        }
         if content.accounts != expected_accounts {
-            problems.push(Problem::AccountCount {
+            problems.push_first(Problem::AccountCount {
                 expected: expected_accounts,
                 found: content.accounts,
+            });
+        }
+        if content.root != *expected_root {
+            problems.push_first(Problem::Root {
+                expected: *expected_root,
+                found: content.root,
             });
         }
     }
@@ -190,7 +190,7 @@ fn read_accounts(
             Ok(_) => {}
             Err(error) => problems.push(Problem::AccountKey {
                 key: hex::encode(key),
-                error: error.into(),
+                error: error.to_string(),
             }),
         }
         if hasher.batch.len() == ACCOUNTS_PER_BATCH {
@@ -225,7 +225,7 @@ impl AccountHasher {
                 }
                 Err(error) => problems.push(Problem::Account {
                     index: *index,
-                    error,
+                    error: error.to_string(),
                 }),
             }
         }

@@ -28,7 +28,7 @@ use std::path::Path;
 use fork_fs::{FsError, StagedDir};
 use fork_ledger::hash::HashError;
 use fork_ledger::merkle::MerkleError;
-use fork_types::{Class, Era, Fault, LedgerHash, SlotSinceGenesis, StateHash};
+use fork_types::{Class, Era, Fault, SlotSinceGenesis, StateHash};
 use serde::Serialize;
 
 pub use accounts::Accounts;
@@ -153,18 +153,6 @@ pub struct Ledgers<T> {
     pub staking: T,
     /// The next epoch ledger.
     pub next: T,
-}
-
-impl Ledgers<LedgerModel> {
-    /// The three roots.
-    #[must_use]
-    pub const fn roots(&self) -> Ledgers<LedgerHash> {
-        Ledgers {
-            genesis: self.genesis.root,
-            staking: self.staking.root,
-            next: self.next.root,
-        }
-    }
 }
 
 /// Why a fixture could not be written.

@@ -5,9 +5,6 @@
 //! and counts a correct tool must find. The same seed gives the same bytes on every machine.
 //!
 //! Nothing here is shipped, and nothing shipped depends on it.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod fixture;

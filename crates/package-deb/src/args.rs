@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use fork_package::PackageVersion;
+use fork_worker::{OutputArgs, ReportingArgs};
 
 /// Suites the network's package repositories have (`scripts/debian/builder-helpers.sh` upstream
 /// checks against the same list).
@@ -52,13 +53,9 @@ pub struct Args {
     #[arg(long, value_name = "HASH")]
     pub git_hash: GitHash,
 
-    /// Directory to create; it must not exist or be empty
-    #[arg(long, short, value_name = "DIR")]
-    pub output: PathBuf,
-
-    /// Replace the output directory if it exists
-    #[arg(long)]
-    pub force: bool,
+    /// Where to write
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// URL of the network's seed list, for the systemd unit
     #[arg(long, value_name = "URL")]
@@ -83,6 +80,10 @@ pub struct Args {
     /// Print the version of this program
     #[arg(short = 'V', long = "program-version", action = clap::ArgAction::Version)]
     pub program_version: Option<bool>,
+
+    /// How to report
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
 }
 
 /// Whether the command line asks for this program's version and nothing else: `--version` takes a

@@ -15,6 +15,7 @@ mod args;
 mod error;
 mod inputs;
 mod package;
+mod worker;
 
 pub use args::{
     Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted,

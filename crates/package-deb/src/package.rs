@@ -33,7 +33,7 @@ const UNIT: &str = include_str!("mina.service");
 /// Fails when the inputs do not belong together (see [`Inputs::read`]), when the output exists, and
 /// when the disk refuses; then nothing is left at the output path.
 pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<DebDocument, DebError> {
-    let output = StagedDir::create(&args.output, args.force)?;
+    let output = StagedDir::create(&args.output.output, args.output.force)?;
     let inputs = Inputs::read(&args.network_config, &args.ledgers, note)?;
     fork_fs::require_free_space(
         output.path(),

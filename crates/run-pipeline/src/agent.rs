@@ -126,7 +126,10 @@ impl Agent {
                 let context = note.context.unwrap_or_else(|| "default".to_owned());
                 let style = note.style.unwrap_or_else(|| "default".to_owned());
                 let again = if note.append { " (more)" } else { "" };
-                print(output, &format!("note {context} [{style}]{again}: {}", note.body))?;
+                print(
+                    output,
+                    &format!("note {context} [{style}]{again}: {}", note.body),
+                )?;
             }
         }
         Ok(0)
@@ -143,7 +146,10 @@ impl Artifact {
                     if kept.is_empty() {
                         return Err(PipelineError::agent(format!("no file matches `{pattern}`")));
                     }
-                    print(output, &format!("kept {} artifacts ({pattern})", kept.len()))?;
+                    print(
+                        output,
+                        &format!("kept {} artifacts ({pattern})", kept.len()),
+                    )?;
                 }
             }
             Self::Download {
@@ -171,7 +177,10 @@ impl Artifact {
                 let bytes: u64 = found.iter().map(|artifact| artifact.bytes).sum();
                 print(
                     output,
-                    &format!("downloaded {} artifacts, {bytes} bytes ({query})", found.len()),
+                    &format!(
+                        "downloaded {} artifacts, {bytes} bytes ({query})",
+                        found.len()
+                    ),
                 )?;
             }
         }
@@ -230,6 +239,10 @@ fn variable(name: &str) -> Result<String, PipelineError> {
 
 fn print(output: &mut dyn Write, line: &str) -> Result<(), PipelineError> {
     writeln!(output, "{line}").map_err(|source| {
-        PipelineError::io(fork_fs::Operation::Write, Path::new("standard output"), source)
+        PipelineError::io(
+            fork_fs::Operation::Write,
+            Path::new("standard output"),
+            source,
+        )
     })
 }

@@ -53,14 +53,15 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
     /// How to print the result on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
+    #[arg(long, value_enum, default_value_t, env = "FORKPACK_FORMAT")]
     pub format: Format,
 }
 
 /// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Text for people.
+    #[default]
     Human,
     /// One JSON document.
     Json,
@@ -133,7 +134,10 @@ impl Args {
             if let Some(value) = environment.get_mut(&name)
                 && let Some(absolute) = absolute(value, here)
             {
-                sink.line("run-pipeline", format!("{name}: {value} is {absolute}").as_bytes());
+                sink.line(
+                    "run-pipeline",
+                    format!("{name}: {value} is {absolute}").as_bytes(),
+                );
                 *value = absolute;
             }
         }
@@ -236,7 +240,8 @@ fn processors() -> usize {
 }
 
 fn json(value: &impl Serialize) -> Result<String, PipelineError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| print_error(error.into()))?;
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| print_error(error.into()))?;
     text.push('\n');
     Ok(text)
 }
@@ -270,11 +275,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path();
         std::fs::create_dir_all(here.join("devnet/base")).unwrap();
-        let expect = |value: &str| absolute(value, here).map(|text| text.replace(here.to_str().unwrap(), "@"));
+        let expect = |value: &str| {
+            absolute(value, here).map(|text| text.replace(here.to_str().unwrap(), "@"))
+        };
         assert_eq!(expect("devnet"), None, "may be the name of a network");
         assert_eq!(expect("./devnet").as_deref(), Some("@/devnet"));
         assert_eq!(expect("devnet/base").as_deref(), Some("@/devnet/base"));
-        assert_eq!(expect("rootfs:devnet/base").as_deref(), Some("rootfs:@/devnet/base"));
+        assert_eq!(
+            expect("rootfs:devnet/base").as_deref(),
+            Some("rootfs:@/devnet/base")
+        );
         assert_eq!(expect("rootfs:devnet").as_deref(), Some("rootfs:@/devnet"));
         assert_eq!(expect("devnet/missing"), None);
         assert_eq!(expect("https://example.org/a"), None);

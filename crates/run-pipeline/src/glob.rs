@@ -18,7 +18,9 @@ impl Pattern {
             return Err(format!("pattern `{text}` leaves the working directory"));
         }
         if text.contains(['[', ']', '{', '}', '\\', '~']) {
-            return Err(format!("pattern `{text}`: only `*`, `?` and `**` are supported"));
+            return Err(format!(
+                "pattern `{text}`: only `*`, `?` and `**` are supported"
+            ));
         }
         let components: Vec<String> = text
             .split('/')
@@ -82,7 +84,11 @@ mod tests {
             ("**", "a/b", true),
         ];
         for (pattern, path, expected) in cases {
-            assert_eq!(Pattern::parse(pattern).unwrap().matches(path), expected, "{pattern} {path}");
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().matches(path),
+                expected,
+                "{pattern} {path}"
+            );
         }
     }
 

@@ -139,11 +139,7 @@ impl Parser<'_> {
         Ok(value.unwrap_or(default))
     }
 
-    fn required(
-        &mut self,
-        name: &str,
-        value: Option<String>,
-    ) -> Result<String, InterpolateError> {
+    fn required(&mut self, name: &str, value: Option<String>) -> Result<String, InterpolateError> {
         let message = self.expression(true)?;
         if self.unused > 0 {
             return Ok(String::new());
@@ -206,7 +202,10 @@ mod tests {
             ("$NAME-x", "devnet-x"),
             ("${NAME}x", "devnetx"),
             ("$MISSING|${MISSING}|", "||"),
-            ("${EMPTY:-d} ${EMPTY-d} ${MISSING-d} ${NAME:-d}", "d  d devnet"),
+            (
+                "${EMPTY:-d} ${EMPTY-d} ${MISSING-d} ${NAME:-d}",
+                "d  d devnet",
+            ),
             ("${MISSING:-${NAME:-x}-y}", "devnet-y"),
             ("${NAME:-${MISSING?unused}}", "devnet"),
             ("${NAME?unused}", "devnet"),
@@ -239,7 +238,15 @@ mod tests {
 
     #[test]
     fn refuses_what_agents_refuse_or_disagree_on() {
-        for text in ["${NAME:+x}", "${NAME:0:3}", "${NAME", "$1", "${}", "$${A:+$$B}", "$${A"] {
+        for text in [
+            "${NAME:+x}",
+            "${NAME:0:3}",
+            "${NAME",
+            "$1",
+            "${}",
+            "$${A:+$$B}",
+            "$${A",
+        ] {
             let error = interpolate(text, &environment()).unwrap_err();
             assert!(matches!(error, InterpolateError::Syntax { .. }), "{text}");
         }

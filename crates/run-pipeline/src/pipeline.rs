@@ -197,7 +197,10 @@ impl StepReader<'_> {
                 continue;
             }
             let Some(mapping) = mapping else {
-                return Err(PipelineError::shape("steps", "a step must be a mapping or `wait`"));
+                return Err(PipelineError::shape(
+                    "steps",
+                    "a step must be a mapping or `wait`",
+                ));
             };
             if mapping.contains_key("group") {
                 self.read_group(mapping, inherited)?;
@@ -209,11 +212,7 @@ impl StepReader<'_> {
         Ok(())
     }
 
-    fn read_group(
-        &mut self,
-        mapping: &Mapping,
-        inherited: &[String],
-    ) -> Result<(), PipelineError> {
+    fn read_group(&mut self, mapping: &Mapping, inherited: &[String]) -> Result<(), PipelineError> {
         let mut depends_on = inherited.to_vec();
         let mut key = None;
         let mut steps = None;

@@ -210,7 +210,10 @@ fn forward(reader: PipeReader, key: String, sink: LineSink, mut log: File) -> Jo
         let mut line = Vec::new();
         loop {
             line.clear();
-            match (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+            match (&mut reader)
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut line)
+            {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
@@ -241,7 +244,9 @@ fn peak_memory_bytes(group: Pid) -> Option<u64> {
         })
         .filter_map(|process| {
             let status = proc_text(process, "status")?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))?;
             let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
             kibibytes.checked_mul(1024)
         })

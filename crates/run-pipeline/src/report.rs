@@ -92,12 +92,7 @@ pub struct RunReport {
 impl RunReport {
     /// Builds a report.
     #[must_use]
-    pub fn new(
-        exit_code: u8,
-        wall_ms: u64,
-        steps: Vec<StepReport>,
-        results: Vec<String>,
-    ) -> Self {
+    pub fn new(exit_code: u8, wall_ms: u64, steps: Vec<StepReport>, results: Vec<String>) -> Self {
         // Hundredths of a per cent, in integers: the document is the same on every machine.
         let hundredths = wall_ms.saturating_mul(10_000) / BUDGET_MS;
         Self {
@@ -117,7 +112,10 @@ impl RunReport {
     pub fn table(&self, output: &str) -> String {
         let width = self.steps.iter().map(|step| step.key.len()).max();
         let width = width.unwrap_or_default().max(5);
-        let mut text = format!("{:width$}  {:11}  {:>9}  {:>9}\n", "step", "state", "time", "memory");
+        let mut text = format!(
+            "{:width$}  {:11}  {:>9}  {:>9}\n",
+            "step", "state", "time", "memory"
+        );
         for step in &self.steps {
             let memory = step.peak_memory_bytes.map_or_else(String::new, mebibytes);
             let state = step.state.name();
@@ -125,7 +123,11 @@ impl RunReport {
                 State::Skipped => String::new(),
                 _ => seconds(step.wall_ms),
             };
-            let _ = write!(text, "{:width$}  {state:11}  {time:>9}  {memory:>9}", step.key);
+            let _ = write!(
+                text,
+                "{:width$}  {state:11}  {time:>9}  {memory:>9}",
+                step.key
+            );
             if let Some(reason) = &step.reason {
                 let _ = write!(text, "  {reason}");
             }
@@ -135,7 +137,11 @@ impl RunReport {
             text,
             "{:width$}  {:11}  {:>9}  {:>8}% of the 6 h budget",
             "total",
-            if self.exit_code == 0 { "passed" } else { "failed" },
+            if self.exit_code == 0 {
+                "passed"
+            } else {
+                "failed"
+            },
             seconds(self.wall_ms),
             format!("{:.2}", self.budget_used_percent),
         );

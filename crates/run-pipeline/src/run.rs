@@ -76,6 +76,7 @@ pub fn run(
         .map_err(|error| PipelineError::io(fork_fs::Operation::Write, &path, error.into()))?;
     bytes.push(b'\n');
     fork_fs::write_atomic(&path, &bytes)?;
+    runner.tidy()?;
     Ok(report)
 }
 
@@ -98,6 +99,16 @@ impl Runner<'_> {
         let link = bin.join(agent::AGENT_NAME);
         std::os::unix::fs::symlink(&self.options.program, &link)
             .map_err(|source| PipelineError::io(fork_fs::Operation::Create, &link, source))
+    }
+
+    /// Removes what only running steps need; working directories of steps that failed stay.
+    fn tidy(&self) -> Result<(), PipelineError> {
+        fork_fs::remove_dir_all(&self.layout.bin())?;
+        let work = self.options.output.join("work");
+        if fork_fs::sorted_names(&work)?.is_empty() {
+            fork_fs::remove_dir_all(&work)?;
+        }
+        Ok(())
     }
 
     /// Runs everything; returns the reports in the order in which the steps ended.
@@ -126,7 +137,10 @@ impl Runner<'_> {
                     let step = waiting.remove(index);
                     let sender = sender.clone();
                     running += 1;
-                    scope.spawn(move || sender.send(self.run_step(step)));
+                    scope.spawn(move || {
+                        // The receiver lives as long as the scope.
+                        let _ = sender.send(self.run_step(step));
+                    });
                 }
                 if running == 0 {
                     break;
@@ -196,7 +210,11 @@ impl Runner<'_> {
             report.peak_memory_bytes = report.peak_memory_bytes.max(ended.peak_memory_bytes);
             let limit = retry_limit(step, ended.end);
             if report.attempts <= limit && !self.stop.load(Ordering::Relaxed) {
-                let line = format!("{}; attempt {} follows", words(ended.end), report.attempts + 1);
+                let line = format!(
+                    "{}; attempt {} follows",
+                    words(ended.end),
+                    report.attempts + 1
+                );
                 self.sink.line(&step.key, line.as_bytes());
                 continue;
             }
@@ -241,7 +259,10 @@ impl Runner<'_> {
         let directory = self.layout.work(&step.key);
         let take = !self.options.keep_work;
         for pattern in &step.artifact_paths {
-            if store.upload(&step.key, &directory, pattern, take)?.is_empty() {
+            if store
+                .upload(&step.key, &directory, pattern, take)?
+                .is_empty()
+            {
                 let line = format!("warning: no file matches artifact path `{pattern}`");
                 self.sink.line(&step.key, line.as_bytes());
             }
@@ -338,12 +359,12 @@ fn blank(step: &Step) -> StepReport {
     }
 }
 
+/// Only a step that ended by itself is tried again: lost agents, which pipelines write as -1, do
+/// not exist here, and what took too long once will again.
 fn retry_limit(step: &Step, end: End) -> u32 {
     let code = match end {
-        End::Exited(0) | End::Interrupted => return 0,
+        End::Exited(0) | End::Interrupted | End::Killed(_) | End::TimedOut => return 0,
         End::Exited(code) => i64::from(code),
-        // What the agent reports for a job that it stopped or lost.
-        End::Killed(_) | End::TimedOut => -1,
     };
     step.retries
         .iter()

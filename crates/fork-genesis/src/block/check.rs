@@ -42,7 +42,8 @@ impl Block {
         compare(
             "block.epoch-count",
             "body.consensus_state.epoch_count",
-            slot.checked_div(consensus.slot_slots_per_epoch).map(u64::from),
+            slot.checked_div(consensus.slot_slots_per_epoch)
+                .map(u64::from),
             u64::from(consensus.epoch_count),
             false,
         );

@@ -32,7 +32,8 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
             parent.fmt(f)?;
-            if !self.name.starts_with('[') && !(parent.parent.is_none() && parent.name.is_empty()) {
+            let below_nameless_root = parent.parent.is_none() && parent.name.is_empty();
+            if !(below_nameless_root || self.name.starts_with('[')) {
                 f.write_str(".")?;
             }
         }
@@ -80,10 +81,12 @@ impl<'p> Path<'p> {
 
     fn id<T: FromStr<Err = IdError>>(&self, name: &str, value: Option<String>) -> Result<T> {
         let path = self.child(name);
-        path.needed(value)?.parse().map_err(|source| BlockError::Id {
-            path: path.to_string(),
-            source,
-        })
+        path.needed(value)?
+            .parse()
+            .map_err(|source| BlockError::Id {
+                path: path.to_string(),
+                source,
+            })
     }
 
     fn flag(&self, name: &str, value: Option<bool>) -> Result<bool> {
@@ -120,7 +123,10 @@ impl<'p> Path<'p> {
         text.strip_prefix("0x")
             .and_then(FieldBytes::from_be_hex)
             .ok_or_else(|| {
-                path.malformed(&text, "0x and 64 hexadecimal digits below the field modulus")
+                path.malformed(
+                    &text,
+                    "0x and 64 hexadecimal digits below the field modulus",
+                )
             })
     }
 }
@@ -177,7 +183,8 @@ fn staged_ledger_hash(path: &Path<'_>, json: StagedLedgerHashJson) -> Result<Sta
         Ok(StagedLedgerHash {
             ledger_hash: below.id("ledger_hash", non_snark.ledger_hash)?,
             aux_hash: below.id("aux_hash", non_snark.aux_hash)?,
-            pending_coinbase_aux: below.id("pending_coinbase_aux", non_snark.pending_coinbase_aux)?,
+            pending_coinbase_aux: below
+                .id("pending_coinbase_aux", non_snark.pending_coinbase_aux)?,
             pending_coinbase_hash: path.id("pending_coinbase_hash", json.pending_coinbase_hash)?,
         })
     })
@@ -188,7 +195,8 @@ fn statement(path: &Path<'_>, json: StatementJson) -> Result<LedgerProofStatemen
         source: path.object("source", json.source, registers)?,
         target: path.object("target", json.target, registers)?,
         connecting_ledger_left: path.id("connecting_ledger_left", json.connecting_ledger_left)?,
-        connecting_ledger_right: path.id("connecting_ledger_right", json.connecting_ledger_right)?,
+        connecting_ledger_right: path
+            .id("connecting_ledger_right", json.connecting_ledger_right)?,
         supply_increase: path.object("supply_increase", json.supply_increase, signed)?,
         fee_excess: path.object("fee_excess", json.fee_excess, fee_excess)?,
     })

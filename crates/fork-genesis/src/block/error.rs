@@ -96,9 +96,7 @@ impl Fault for BlockError {
 
     fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Json { source } if source.is_eof() => {
-                "the file ends too early; fetch it again"
-            }
+            Self::Json { source } if source.is_eof() => "the file ends too early; fetch it again",
             Self::Id { .. } | Self::Malformed { .. } => {
                 "third parties publish block files with placeholders in place of hashes; take the \
                  file from a daemon or from its upload bucket"

@@ -67,11 +67,20 @@ fn a_synthetic_block_is_consistent_and_round_trips() {
         .unwrap();
         block.file_version = file_version;
         assert_eq!(block.problems(Some(180_000)), []);
-        assert_eq!(Block::from_slice(text_of(&block).as_bytes()).unwrap(), block);
-        assert_eq!(Block::from_reader(text_of(&block).as_bytes()).unwrap(), block);
+        assert_eq!(
+            Block::from_slice(text_of(&block).as_bytes()).unwrap(),
+            block
+        );
+        assert_eq!(
+            Block::from_reader(text_of(&block).as_bytes()).unwrap(),
+            block
+        );
         let facts = block.facts();
         assert_eq!(facts.check_name(facts.state_hash), NameCheck::Matches);
-        assert_eq!(facts.chain_fork_slot(), Some(SlotSinceGenesis::new(445_860)));
+        assert_eq!(
+            facts.chain_fork_slot(),
+            Some(SlotSinceGenesis::new(445_860))
+        );
         let other = StateHash::new(hash(77));
         let expected = if transaction_version == 3 {
             NameCheck::Differs
@@ -147,10 +156,26 @@ fn defects_name_their_path() {
     };
     let consensus = "data.protocol_state.body.consensus_state.";
     for (from, to, path) in [
-        ("\"blockchain_length\":\"1000\"", "\"x\":1", "blockchain_length"),
-        ("\"blockchain_length\":\"1000\"", "\"blockchain_length\":\"+1\"", "blockchain_length"),
-        ("\"blockchain_length\":\"1000\"", "\"blockchain_length\":\"4294967296\"", "blockchain_length"),
-        ("\"blockchain_length\":\"1000\"", "\"blockchain_length\":null", "blockchain_length"),
+        (
+            "\"blockchain_length\":\"1000\"",
+            "\"x\":1",
+            "blockchain_length",
+        ),
+        (
+            "\"blockchain_length\":\"1000\"",
+            "\"blockchain_length\":\"+1\"",
+            "blockchain_length",
+        ),
+        (
+            "\"blockchain_length\":\"1000\"",
+            "\"blockchain_length\":\"4294967296\"",
+            "blockchain_length",
+        ),
+        (
+            "\"blockchain_length\":\"1000\"",
+            "\"blockchain_length\":null",
+            "blockchain_length",
+        ),
         ("[\"7\",", "[", "sub_window_densities"),
         ("[\"7\",", "[\"-7\",", "sub_window_densities"),
         ("AAAAAA=", "AAAACA=", "last_vrf_output"),
@@ -162,14 +187,46 @@ fn defects_name_their_path() {
     }
     let below = "data.protocol_state.body.blockchain_state.";
     for (from, to, path) in [
-        ("\"aux_hash\":\"", "\"aux_hash\":\"STAGED_LEDGER_NON_SNARK_AUX_HASH", "staged_ledger_hash.non_snark.aux_hash"),
-        ("[\"Pos\"]", "[\"pos\"]", "ledger_proof_statement.source.local_state.excess.sgn"),
-        ("[\"Pos\"]", "[\"Pos\",\"Pos\"]", "ledger_proof_statement.source.local_state.excess.sgn"),
-        ("\"0x0641662E", "\"0641662E", "ledger_proof_statement.source.local_state.stack_frame"),
-        ("\"0x0641662E", "\"0xF641662E", "ledger_proof_statement.source.local_state.stack_frame"),
-        ("\"fee_excess\":[", "\"fee_excess\":[{},", "ledger_proof_statement.fee_excess"),
-        ("\"body_reference\":\"0", "\"body_reference\":\"", "body_reference"),
-        ("\"token\":\"", "\"token\":\"1", "ledger_proof_statement.fee_excess[0].token"),
+        (
+            "\"aux_hash\":\"",
+            "\"aux_hash\":\"STAGED_LEDGER_NON_SNARK_AUX_HASH",
+            "staged_ledger_hash.non_snark.aux_hash",
+        ),
+        (
+            "[\"Pos\"]",
+            "[\"pos\"]",
+            "ledger_proof_statement.source.local_state.excess.sgn",
+        ),
+        (
+            "[\"Pos\"]",
+            "[\"Pos\",\"Pos\"]",
+            "ledger_proof_statement.source.local_state.excess.sgn",
+        ),
+        (
+            "\"0x0641662E",
+            "\"0641662E",
+            "ledger_proof_statement.source.local_state.stack_frame",
+        ),
+        (
+            "\"0x0641662E",
+            "\"0xF641662E",
+            "ledger_proof_statement.source.local_state.stack_frame",
+        ),
+        (
+            "\"fee_excess\":[",
+            "\"fee_excess\":[{},",
+            "ledger_proof_statement.fee_excess",
+        ),
+        (
+            "\"body_reference\":\"0",
+            "\"body_reference\":\"",
+            "body_reference",
+        ),
+        (
+            "\"token\":\"",
+            "\"token\":\"1",
+            "ledger_proof_statement.fee_excess[0].token",
+        ),
     ] {
         let error = edited(from, to).unwrap_err();
         assert_eq!(path_of(&error), format!("{below}{path}"), "{error}");
@@ -180,24 +237,46 @@ fn defects_name_their_path() {
 
 #[test]
 fn bare_integers_and_unknown_members_are_read() {
-    let block = edited("\"blockchain_length\":\"1000\"", "\"blockchain_length\":1000").unwrap();
+    let block = edited(
+        "\"blockchain_length\":\"1000\"",
+        "\"blockchain_length\":1000",
+    )
+    .unwrap();
     assert_eq!(block, synthetic().build().unwrap());
-    let block = edited("\"epoch_length\":", "\"epochLength\":\"x\",\"epoch_length\":").unwrap();
+    let block = edited(
+        "\"epoch_length\":",
+        "\"epochLength\":\"x\",\"epoch_length\":",
+    )
+    .unwrap();
     assert_eq!(block, synthetic().build().unwrap());
     let mut bytes = text_of(&synthetic().build().unwrap()).into_bytes();
     let at = bytes.iter().position(|byte| *byte == b':').unwrap() + 1;
-    bytes.splice(at..at, b"3,\"raw\":\"\xff\xfe\\u0012\",\"version\":".iter().copied());
-    assert!(Block::from_slice(&bytes).is_err(), "a repeated member is an error");
+    bytes.splice(
+        at..at,
+        b"3,\"raw\":\"\xff\xfe\\u0012\",\"version\":"
+            .iter()
+            .copied(),
+    );
+    assert!(
+        Block::from_slice(&bytes).is_err(),
+        "a repeated member is an error"
+    );
     let text = text_of(&synthetic().build().unwrap());
     let mut bytes = b"{\"raw\":[\"\xff\xfe\x80\\b\"],".to_vec();
     bytes.extend_from_slice(&text.as_bytes()[1..]);
-    assert!(Block::from_slice(&bytes).is_ok(), "skipped strings need not be UTF-8");
+    assert!(
+        Block::from_slice(&bytes).is_ok(),
+        "skipped strings need not be UTF-8"
+    );
 }
 
 #[test]
 fn other_protocols_are_unsupported_not_corrupt() {
     let error = edited("\"transaction\":3", "\"transaction\":2").unwrap_err();
-    assert!(matches!(error, BlockError::UnsupportedTransactionVersion { found: 2 }));
+    assert!(matches!(
+        error,
+        BlockError::UnsupportedTransactionVersion { found: 2 }
+    ));
     assert!(error.hint().is_some());
     assert!(matches!(
         edited("\"version\":3", "\"version\":2"),
@@ -206,7 +285,10 @@ fn other_protocols_are_unsupported_not_corrupt() {
     let mut block = synthetic().build().unwrap();
     block.file_version = None;
     let text = text_of(&block).replace("curr_global_slot_since_hard_fork", "curr_global_slot");
-    assert!(matches!(Block::from_slice(text.as_bytes()), Err(BlockError::UnsupportedV1)));
+    assert!(matches!(
+        Block::from_slice(text.as_bytes()),
+        Err(BlockError::UnsupportedV1)
+    ));
 }
 
 #[test]
@@ -219,7 +301,10 @@ fn genesis_blocks_cannot_be_checked() {
     .unwrap();
     let facts = block.facts();
     assert!(facts.is_genesis);
-    assert_eq!(facts.check_name(facts.state_hash), NameCheck::GenesisCannotBeChecked);
+    assert_eq!(
+        facts.check_name(facts.state_hash),
+        NameCheck::GenesisCannotBeChecked
+    );
     let later = synthetic().build().unwrap().facts();
     assert_eq!(
         later.check_name(later.genesis_state_hash),
@@ -259,7 +344,12 @@ fn contradictions_are_all_reported() {
 fn file_names() {
     let name = "mainnet-427394-3NLB7Qj1h9rBXrGhYsy1hXR6RtTVmV2fpaP1xE2vSGfZLzLuChru.json";
     assert_eq!(parse_file_name(name).unwrap().0, 427_394);
-    assert_eq!(parse_file_name(&format!("mesa-mut-{}", &name[8..])).unwrap().0, 427_394);
+    assert_eq!(
+        parse_file_name(&format!("mesa-mut-{}", &name[8..]))
+            .unwrap()
+            .0,
+        427_394
+    );
     assert_eq!(parse_file_name("mainnet-1-x.json"), None);
     assert_eq!(parse_file_name(&name[8..]), None);
 }

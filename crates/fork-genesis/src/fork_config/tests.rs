@@ -95,7 +95,10 @@ fn members_come_in_any_order_and_in_any_envelope() {
     assert_eq!(import(&reversed).0.unwrap(), facts);
     for envelope in [
         format!("{{\"data\":{{\"fork_config\":{}}}}}", config()),
-        format!("{{\"errors\":null,\"data\":{{\"fork_config\":{}}}}}", config()),
+        format!(
+            "{{\"errors\":null,\"data\":{{\"fork_config\":{}}}}}",
+            config()
+        ),
         format!("{{\"fork_config\":{}}}", config()),
     ] {
         assert_eq!(import(&envelope).0.unwrap(), facts);
@@ -107,10 +110,26 @@ fn three_generations_of_fork_members() {
     let (today, _) = import(&config());
     let today = today.unwrap();
     for (from, to, names) in [
-        ("global_slot_since_genesis", "genesis_slot", vec!["genesis_slot"]),
-        ("global_slot_since_genesis", "previous_global_slot", vec!["previous_global_slot"]),
-        ("blockchain_length", "previous_length", vec!["previous_length"]),
-        ("state_hash", "previous_state_hash", vec!["previous_state_hash"]),
+        (
+            "global_slot_since_genesis",
+            "genesis_slot",
+            vec!["genesis_slot"],
+        ),
+        (
+            "global_slot_since_genesis",
+            "previous_global_slot",
+            vec!["previous_global_slot"],
+        ),
+        (
+            "blockchain_length",
+            "previous_length",
+            vec!["previous_length"],
+        ),
+        (
+            "state_hash",
+            "previous_state_hash",
+            vec!["previous_state_hash"],
+        ),
     ] {
         let facts = import(&edited(from, to)).0.unwrap();
         assert_eq!(facts.fork.older_names, names);
@@ -119,14 +138,26 @@ fn three_generations_of_fork_members() {
         assert_eq!(facts.fork.global_slot_since_genesis.get(), 445_860);
     }
     for (from, to) in [
-        ("\"blockchain_length\"", "\"genesis_slot\":1,\"blockchain_length\""),
-        ("\"global_slot_since_genesis\":445860", "\"genesis_slot\":null"),
+        (
+            "\"blockchain_length\"",
+            "\"genesis_slot\":1,\"blockchain_length\"",
+        ),
+        (
+            "\"global_slot_since_genesis\":445860",
+            "\"genesis_slot\":null",
+        ),
         ("\"state_hash\":\"3N", "\"state_hash\":\"3X"),
     ] {
-        assert!(matches!(fails(&edited(from, to)), ImportError::ForkPoint { .. }), "{to}");
+        assert!(
+            matches!(fails(&edited(from, to)), ImportError::ForkPoint { .. }),
+            "{to}"
+        );
     }
     assert!(matches!(
-        fails(&edited("\"blockchain_length\"", "\"surprise\":1,\"blockchain_length\"")),
+        fails(&edited(
+            "\"blockchain_length\"",
+            "\"surprise\":1,\"blockchain_length\""
+        )),
         ImportError::Json { .. }
     ));
 }
@@ -142,7 +173,10 @@ fn answers_that_are_no_config() {
         "{\"errors\":[{\"message\":\"Daemon is Bootstrapping\"}],\"data\":null}",
     ] {
         let error = fails(text);
-        assert!(matches!(error, ImportError::NotYet { .. }), "{text}: {error}");
+        assert!(
+            matches!(error, ImportError::NotYet { .. }),
+            "{text}: {error}"
+        );
         assert_eq!(error.class(), Class::Pending);
         assert!(error.hint().is_some());
     }
@@ -153,33 +187,63 @@ fn answers_that_are_no_config() {
         "{\"errors\":[{}]}",
     ] {
         let error = fails(text);
-        assert!(matches!(error, ImportError::DaemonError { .. }), "{text}: {error}");
+        assert!(
+            matches!(error, ImportError::DaemonError { .. }),
+            "{text}: {error}"
+        );
         assert_eq!(error.class(), Class::BadInput);
     }
     for text in ["{}", "{\"data\":{}}", "{\"data\":{\"block\":{}}}"] {
-        assert!(matches!(fails(text), ImportError::Missing { path: "proof.fork", .. }));
+        assert!(matches!(
+            fails(text),
+            ImportError::Missing {
+                path: "proof.fork",
+                ..
+            }
+        ));
     }
 }
 
 #[test]
 fn ledger_objects_that_are_not_listed_completely_are_refused() {
-    let inherited = edited("\"hash\"", "\"name\":\"devnet\",\"num_accounts\":6,\"hash\"");
+    let inherited = edited(
+        "\"hash\"",
+        "\"name\":\"devnet\",\"num_accounts\":6,\"hash\"",
+    );
     let facts = import(&inherited).0.unwrap();
     assert_eq!(
         facts.warnings,
-        ["the ledger object carries name `devnet` and num_accounts 6, inherited from another \
-          config; ignored, the list has 3 accounts"]
+        [
+            "the ledger object carries name `devnet` and num_accounts 6, inherited from another \
+          config; ignored, the list has 3 accounts"
+        ]
     );
     for (from, to) in [
         ("\"hash\"", "\"num_accounts\":7,\"hash\""),
-        ("\"hash\"", "\"balances\":[{\"number\":1,\"balance\":\"1\"}],\"hash\""),
-        ("\"add_genesis_winner\":false", "\"add_genesis_winner\":true"),
+        (
+            "\"hash\"",
+            "\"balances\":[{\"number\":1,\"balance\":\"1\"}],\"hash\"",
+        ),
+        (
+            "\"add_genesis_winner\":false",
+            "\"add_genesis_winner\":true",
+        ),
         ("\"add_genesis_winner\":false", "\"x\":0"),
         ("\"accounts\"", "\"x\""),
         ("\"seed\":\"2vad", "\"accounts\":null,\"x\":\""),
     ] {
-        let error = fails(&edited(from, to).replace("\"accounts\":[{\"pk\":\"k0\",\"balance\":\"0\"}]", if to.contains("null") { "\"y\":0,\"seed\":\"2vaduyGw7uST2rT1HmvSxjrkZX26XnFvu4NJvCebMmLzoWaQtdGT\"" } else { "\"accounts\":[]" }));
-        assert!(matches!(error, ImportError::LedgerObject { .. }), "{to}: {error:?}");
+        let error = fails(&edited(from, to).replace(
+            "\"accounts\":[{\"pk\":\"k0\",\"balance\":\"0\"}]",
+            if to.contains("null") {
+                "\"y\":0,\"seed\":\"2vaduyGw7uST2rT1HmvSxjrkZX26XnFvu4NJvCebMmLzoWaQtdGT\""
+            } else {
+                "\"accounts\":[]"
+            },
+        ));
+        assert!(
+            matches!(error, ImportError::LedgerObject { .. }),
+            "{to}: {error:?}"
+        );
         assert_eq!(error.class(), Class::BadInput);
     }
 }
@@ -229,7 +293,10 @@ fn truncation_says_where() {
         error.to_string(),
         "malformed JSON in the fork config after 2 accounts of the genesis ledger"
     );
-    assert!(matches!(fails(&format!("{text}x")), ImportError::Json { .. }));
+    assert!(matches!(
+        fails(&format!("{text}x")),
+        ImportError::Json { .. }
+    ));
     let doubled = edited("\"genesis\":", "\"ledger\":{},\"genesis\":");
     assert!(matches!(fails(&doubled), ImportError::Json { .. }));
     assert_eq!(Progress::default().to_string(), "");
@@ -238,14 +305,22 @@ fn truncation_says_where() {
 #[test]
 fn the_callback_stops_the_reading_with_its_own_error() {
     let result = read(config().as_bytes(), |role, index, _| {
-        if role == Role::Next { Err(Stop(index)) } else { Ok(()) }
+        if role == Role::Next {
+            Err(Stop(index))
+        } else {
+            Ok(())
+        }
     });
     let error = result.unwrap_err();
     assert!(matches!(error, ImportError::Visit(Stop(0))));
     assert_eq!(error.class(), Class::Interrupted);
     let ids = [
         ("\"hash\":\"j", "\"hash\":\"x", "ledger.hash"),
-        ("\"seed\":\"2vb", "\"seed\":\"2vx", "epoch_data.staking.seed"),
+        (
+            "\"seed\":\"2vb",
+            "\"seed\":\"2vx",
+            "epoch_data.staking.seed",
+        ),
     ];
     for (from, to, path) in ids {
         assert!(

@@ -82,8 +82,8 @@ impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
         F: FnMut(Role, u32, AccountJson<'de>) -> Result<(), E>,
     {
         let visit = &mut self.visit;
-        let mut sink = AccountSink::new(|index, account| visit(role, index, account))
-            .with_budget(self.budget);
+        let mut sink =
+            AccountSink::new(|index, account| visit(role, index, account)).with_budget(self.budget);
         let result = LedgerObjectSeed::new(&mut sink).deserialize(value);
         self.progress = Progress(Some((role, sink.count())));
         if result.is_err() {
@@ -98,8 +98,8 @@ impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
         F: FnMut(Role, u32, AccountJson<'de>) -> Result<(), E>,
     {
         let visit = &mut self.visit;
-        let mut sink = AccountSink::new(|index, account| visit(role, index, account))
-            .with_budget(self.budget);
+        let mut sink =
+            AccountSink::new(|index, account| visit(role, index, account)).with_budget(self.budget);
         let result = object.next_value_seed(AccountsSeed::new(&mut sink));
         self.progress = Progress(Some((role, sink.count())));
         if result.is_err() {
@@ -187,7 +187,10 @@ where
                 }
             };
             seen.once(role.name())?;
-            let epoch = object.next_value_seed(Nullable::new(EpochSeed { lists: self.0, role }))?;
+            let epoch = object.next_value_seed(Nullable::new(EpochSeed {
+                lists: self.0,
+                role,
+            }))?;
             match role {
                 Role::Staking => epochs.staking = epoch,
                 Role::Next | Role::Genesis => epochs.next = epoch,

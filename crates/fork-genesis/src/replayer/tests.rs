@@ -31,7 +31,11 @@ fn stale_members_are_discarded_with_a_note() {
     assert_eq!(facts.fork_state_hash.to_string(), HASH);
     assert_eq!(facts.epoch_ledgers_state_hash, Some(facts.fork_state_hash));
     assert_eq!(Role::ALL.map(|role| facts.ledger(role).accounts), [1, 2, 0]);
-    assert!(Role::ALL.iter().all(|role| facts.ledger(*role).claimed_root.is_none()));
+    assert!(
+        Role::ALL
+            .iter()
+            .all(|role| facts.ledger(*role).claimed_root.is_none())
+    );
     assert_eq!(facts.ledger.meta.name, None);
     assert_eq!(
         facts.warnings,

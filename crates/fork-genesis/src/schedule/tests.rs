@@ -37,8 +37,22 @@ fn at(text: &str) -> ScheduleInput {
 fn golden_berkeley_to_mesa() {
     let mainnet = clock("2024-06-05T00:00:00Z", 180_000, 564_480);
     for (clock, chain_end, slot, global, new, ms) in [
-        (devnet(), 413_640, 413_700, 859_560, "2026-08-19T18:00:00Z", 1_787_162_400_000),
-        (mainnet, 393_900, 393_960, 958_440, "2026-09-03T18:00:00Z", 1_788_458_400_000),
+        (
+            devnet(),
+            413_640,
+            413_700,
+            859_560,
+            "2026-08-19T18:00:00Z",
+            1_787_162_400_000,
+        ),
+        (
+            mainnet,
+            393_900,
+            393_960,
+            958_440,
+            "2026-09-03T18:00:00Z",
+            1_788_458_400_000,
+        ),
     ] {
         let both = ScheduleInput {
             genesis_timestamp: Some(time(new)),
@@ -53,9 +67,18 @@ fn golden_berkeley_to_mesa() {
         }
     }
     let slot = SlotSinceHardFork::new;
-    assert_eq!(mainnet.time_of(slot(393_800)).unwrap(), time("2026-09-03T10:00:00Z"));
-    assert_eq!(mainnet.time_of(slot(393_900)).unwrap(), time("2026-09-03T15:00:00Z"));
-    assert_eq!(devnet().time_of(slot(413_640)).unwrap(), time("2026-08-19T15:00:00Z"));
+    assert_eq!(
+        mainnet.time_of(slot(393_800)).unwrap(),
+        time("2026-09-03T10:00:00Z")
+    );
+    assert_eq!(
+        mainnet.time_of(slot(393_900)).unwrap(),
+        time("2026-09-03T15:00:00Z")
+    );
+    assert_eq!(
+        devnet().time_of(slot(413_640)).unwrap(),
+        time("2026-08-19T15:00:00Z")
+    );
 }
 
 #[test]
@@ -104,7 +127,10 @@ fn the_derivation_is_readable() {
 fn contradictions_are_wrong_and_gaps_are_usage() {
     let fails = |input: ScheduleInput| Schedule::derive(&devnet(), &input).unwrap_err();
     let error = fails(ScheduleInput::default());
-    assert_eq!((&error, error.class()), (&ScheduleError::NothingGiven, Class::Usage));
+    assert_eq!(
+        (&error, error.class()),
+        (&ScheduleError::NothingGiven, Class::Usage)
+    );
     for input in [
         ScheduleInput {
             genesis_slot_delta: None,
@@ -121,13 +147,28 @@ fn contradictions_are_wrong_and_gaps_are_usage() {
         genesis_timestamp: Some(time("2026-08-19T18:03:00Z")),
         ..slots(413_640, 60)
     });
-    assert!(matches!(&error, ScheduleError::Disagree { from_time, .. } if from_time.get() == 413_701));
+    assert!(
+        matches!(&error, ScheduleError::Disagree { from_time, .. } if from_time.get() == 413_701)
+    );
     assert_eq!(error.class(), Class::Wrong);
     let error = fails(at("2026-08-19T18:00:01Z"));
-    assert!(matches!(&error, ScheduleError::NotAligned { excess_ms: 1000, .. }));
-    assert!(error.to_string().ends_with("2026-08-19T18:00:00Z and 2026-08-19T18:03:00Z"));
+    assert!(matches!(
+        &error,
+        ScheduleError::NotAligned {
+            excess_ms: 1000,
+            ..
+        }
+    ));
+    assert!(
+        error
+            .to_string()
+            .ends_with("2026-08-19T18:00:00Z and 2026-08-19T18:03:00Z")
+    );
     for text in ["2024-04-09T21:00:00Z", "2024-04-09T20:57:00Z"] {
-        assert!(matches!(fails(at(text)), ScheduleError::NotAfterGenesis { .. }));
+        assert!(matches!(
+            fails(at(text)),
+            ScheduleError::NotAfterGenesis { .. }
+        ));
     }
     let order = fails(ScheduleInput {
         slot_tx_end: Some(SlotSinceHardFork::new(413_641)),
@@ -139,11 +180,23 @@ fn contradictions_are_wrong_and_gaps_are_usage() {
         ..at("2026-08-19T18:00:00Z")
     });
     assert!(matches!(order, ScheduleError::Order { .. }));
-    assert!(matches!(fails(slots(u32::MAX, 1)), ScheduleError::Overflow { .. }));
-    assert!(matches!(fails(slots(u32::MAX - 1, 1)), ScheduleError::Overflow { .. }));
+    assert!(matches!(
+        fails(slots(u32::MAX, 1)),
+        ScheduleError::Overflow { .. }
+    ));
+    assert!(matches!(
+        fails(slots(u32::MAX - 1, 1)),
+        ScheduleError::Overflow { .. }
+    ));
     let stopped = clock("2024-04-09T21:00:00Z", 0, 0);
-    assert_eq!(Schedule::derive(&stopped, &slots(1, 1)), Err(ScheduleError::SlotTimeZero));
-    assert_eq!(stopped.slot_at(time("2024-04-09T21:00:01Z")), Err(ScheduleError::SlotTimeZero));
+    assert_eq!(
+        Schedule::derive(&stopped, &slots(1, 1)),
+        Err(ScheduleError::SlotTimeZero)
+    );
+    assert_eq!(
+        stopped.slot_at(time("2024-04-09T21:00:01Z")),
+        Err(ScheduleError::SlotTimeZero)
+    );
 }
 
 proptest! {

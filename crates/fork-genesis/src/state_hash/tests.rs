@@ -63,7 +63,12 @@ fn elements_hash_to_the_published_state_hashes() {
         assert_eq!(hex_of(element(body.field())), vector.body, "{}", vector.id);
         assert_eq!(body.to_string(), vector.body_text, "{}", vector.id);
         let previous = StateHash::new(FieldBytes::from_be_hex(vector.previous).unwrap());
-        assert_eq!(state_hash(previous, body).to_string(), vector.state, "{}", vector.id);
+        assert_eq!(
+            state_hash(previous, body).to_string(),
+            vector.state,
+            "{}",
+            vector.id
+        );
     }
 }
 
@@ -78,7 +83,12 @@ fn non_snark_digests_are_the_published_ones() {
             pending_coinbase_aux: PendingCoinbaseAux::new(bytes(coinbase)),
             pending_coinbase_hash: PendingCoinbaseHash::new(FieldBytes::ZERO),
         };
-        assert_eq!(hex::encode(non_snark_digest(&hashes)), vector.digest, "{}", vector.id);
+        assert_eq!(
+            hex::encode(non_snark_digest(&hashes)),
+            vector.digest,
+            "{}",
+            vector.id
+        );
     }
 }
 
@@ -90,7 +100,9 @@ fn blocks_give_the_published_elements() {
             continue;
         };
         let block = Block::from_slice(&bytes).unwrap();
-        let elements = body_elements(&block.protocol_state.body).into_iter().map(hex_of);
+        let elements = body_elements(&block.protocol_state.body)
+            .into_iter()
+            .map(hex_of);
         for (index, (computed, expected)) in elements.zip(vector.elements).enumerate() {
             assert_eq!(computed, expected, "{} element {index}", vector.id);
         }

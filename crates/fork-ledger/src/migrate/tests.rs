@@ -444,9 +444,11 @@ fn audit_counts_and_merges() {
             after: totals,
         }
     );
-    let mut merged = parts[1];
-    merged.merge(&parts[0]);
-    assert_eq!(merged, whole);
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut merged = parts[first];
+        merged.merge(&parts[second]);
+        assert_eq!(merged, whole, "parts {first} and {second}");
+    }
     assert_eq!(whole.check_supply(), Ok(()));
 }
 

@@ -6,7 +6,9 @@ use super::Vector;
 pub(super) const VECTORS: [Vector; 3] = [
     Vector {
         id: "8.A",
-        file: Some("berkeley-mainnet/mainnet-427394-3NLB7Qj1h9rBXrGhYsy1hXR6RtTVmV2fpaP1xE2vSGfZLzLuChru.json"),
+        file: Some(
+            "berkeley-mainnet/mainnet-427394-3NLB7Qj1h9rBXrGhYsy1hXR6RtTVmV2fpaP1xE2vSGfZLzLuChru.json",
+        ),
         non_snark: [
             "326986b111cb6850c679ecb77a0c06e1289a66ce2bc928f583b8ba588b9cfd1b",
             "c45a52484f393e5bbc28b235720a3ed6512507d80c794692751e3b4a868f6da9",
@@ -73,7 +75,9 @@ pub(super) const VECTORS: [Vector; 3] = [
     },
     Vector {
         id: "8.B",
-        file: Some("berkeley-local-2024-11-06/mainnet-24-3NLU1Q9dB6VpxXjxtGQ6KBT9L2N1ibMU5hKiPcrzLy2YUB1Q5xDZ.json"),
+        file: Some(
+            "berkeley-local-2024-11-06/mainnet-24-3NLU1Q9dB6VpxXjxtGQ6KBT9L2N1ibMU5hKiPcrzLy2YUB1Q5xDZ.json",
+        ),
         non_snark: [
             "0fd345cf0d1e5fd23c61f377dc5341758fa56a7422489750511b8aef250e9366",
             "702d811e0537ca591fa969abbc6ad7f02732e0673e3ffb6246d95557ad6f7192",

@@ -521,6 +521,7 @@ proptest! {
     ) {
         let mut json = Vec::new();
         write_account_json(&account, &mut json);
+        prop_assert!(json.iter().all(|byte| *byte >= 0x20), "control characters are escaped");
         let keys = VerificationKeyCache::new();
         let parsed: AccountJson<'_> = serde_json::from_slice(&json).unwrap();
         let again = from_fork_config(&parsed, &ForkRules::strict(era), &keys).unwrap();

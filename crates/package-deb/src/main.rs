@@ -1,0 +1,18 @@
+//! `package-deb`: see the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use package_deb::Args;
+
+fn main() -> ExitCode {
+    if package_deb::program_version_wanted(std::env::args_os()) {
+        let version = Args::command().render_version();
+        return match std::io::stdout().write_all(version.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(fork_types::Class::Environment.exit_code()),
+        };
+    }
+    fork_worker::run_main::<Args>()
+}

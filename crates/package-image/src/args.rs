@@ -1,0 +1,224 @@
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use fork_worker::{OutputArgs, ReportingArgs};
+
+/// Longest tag (OCI distribution specification).
+const TAG_BYTES_MAX: usize = 128;
+/// Repository name when `--tag` gives only a tag; upstream's network images are called so.
+const REPOSITORY: &str = "mina-daemon";
+
+/// Install a Debian package into a container image, without a container engine
+///
+/// Writes an OCI image layout with `image.json` to a new directory: the base's layers and one more,
+/// which holds the package's files and dpkg's database as `dpkg -i` would have left it. Entrypoint,
+/// command, environment and labels of the base are kept. The same input gives the same bytes. A run
+/// that is interrupted leaves nothing at the output path.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "package-image", version)]
+pub struct Args {
+    /// Package, or directory that `package-deb` wrote
+    #[arg(long, value_name = "FILE|DIR")]
+    pub deb: PathBuf,
+
+    /// Image to build on: oci:DIR (an OCI layout), docker-archive:FILE (from `docker save`) or
+    /// rootfs:DIR (a root file system, such as debootstrap makes)
+    #[arg(long, value_name = "REF")]
+    pub base: BaseRef,
+
+    /// Tag of the base, when its layout or archive holds several images
+    #[arg(long, value_name = "TAG")]
+    pub base_tag: Option<String>,
+
+    /// Architecture of the base (amd64, arm64, ...), when it holds several or does not tell
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+
+    /// Where to write
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Also write an archive for `docker load`
+    #[arg(long, value_name = "FILE")]
+    pub docker_archive: Option<PathBuf>,
+
+    /// Tag of the image, or NAME:TAG [default: mina-daemon:<version>-<codename>-<network>]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<Tag>,
+
+    /// Time of the image and of dpkg's files, seconds since 1970 [default: the package's]
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", value_parser = clap::value_parser!(u64).range(..=SECONDS_MAX))]
+    pub source_date_epoch: Option<u64>,
+
+    /// How to report
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// What a tar header's eleven octal digits can hold.
+const SECONDS_MAX: u64 = 0o77_777_777_777;
+
+/// A value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// A base of another kind.
+    #[error(
+        "`{found}` is not oci:DIR, docker-archive:FILE or rootfs:DIR; registry references are not read yet: copy the image first, for example with `skopeo copy docker://IMAGE oci:DIR`"
+    )]
+    Base {
+        /// The text.
+        found: String,
+    },
+    /// A base without its path.
+    #[error("there is no path after `{kind}:`")]
+    Empty {
+        /// The kind.
+        kind: String,
+    },
+    /// A tag the registries do not take.
+    #[error(
+        "`{found}` is not a tag: up to {TAG_BYTES_MAX} letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, after an optional NAME:"
+    )]
+    Tag {
+        /// The text.
+        found: String,
+    },
+}
+
+/// What to build on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseRef {
+    /// An OCI layout.
+    Oci(PathBuf),
+    /// An archive of `docker save`.
+    DockerArchive(PathBuf),
+    /// A root file system.
+    Rootfs(PathBuf),
+}
+
+impl FromStr for BaseRef {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let other = || ValueError::Base {
+            found: text.to_owned(),
+        };
+        let (kind, path) = text.split_once(':').ok_or_else(other)?;
+        let make = match kind {
+            "oci" => Self::Oci,
+            "docker-archive" => Self::DockerArchive,
+            "rootfs" => Self::Rootfs,
+            _ => return Err(other()),
+        };
+        if path.is_empty() {
+            return Err(ValueError::Empty {
+                kind: kind.to_owned(),
+            });
+        }
+        Ok(make(PathBuf::from(path)))
+    }
+}
+
+/// The name an image gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    name: String,
+    tag: String,
+}
+
+impl Tag {
+    /// The tag alone.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.tag)
+    }
+}
+
+impl FromStr for Tag {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (name, tag) = text.rsplit_once(':').unwrap_or((REPOSITORY, text));
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let tag_is_plain = tag.len() <= TAG_BYTES_MAX
+            && tag.bytes().next().is_some_and(word)
+            && tag.bytes().all(|byte| word(byte) || b".-".contains(&byte));
+        let name_is_plain = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-/:".contains(&byte)
+            });
+        if !tag_is_plain || !name_is_plain {
+            return Err(ValueError::Tag {
+                found: text.chars().take(160).collect(),
+            });
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            tag: tag.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(option: &str, value: &str) -> Result<Args, clap::Error> {
+        let mut line = vec!["package-image"];
+        let defaults = [("--deb", "a.deb"), ("--base", "oci:base"), ("--output", "out")];
+        for (name, default) in defaults {
+            line.extend([name, if name == option { value } else { default }]);
+        }
+        if !defaults.iter().any(|(name, _)| *name == option) {
+            line.extend([option, value]);
+        }
+        Args::try_parse_from(line)
+    }
+
+    #[test]
+    fn command_is_consistent() {
+        Args::command().debug_assert();
+        let args = parse("--base", "rootfs:/a:b").unwrap();
+        assert_eq!(args.base, BaseRef::Rootfs(PathBuf::from("/a:b")));
+        let tag = parse("--tag", "registry:5000/a/b:1.0-x").unwrap().tag.unwrap();
+        assert_eq!(tag.to_string(), "registry:5000/a/b:1.0-x");
+        assert_eq!(tag.tag(), "1.0-x");
+        assert_eq!("4.0.0".parse::<Tag>().unwrap().to_string(), "mina-daemon:4.0.0");
+    }
+
+    #[test]
+    fn help_is_as_published() {
+        let help = Args::command().term_width(100).render_long_help();
+        insta::assert_snapshot!("help", help);
+    }
+
+    #[test]
+    fn bad_values_are_usage_errors() {
+        for (option, value, message) in [
+            ("--base", "debian:bookworm", "registry references are not read yet"),
+            ("--base", "base.tar", "is not oci:DIR, docker-archive:FILE or rootfs:DIR"),
+            ("--base", "oci:", "no path after `oci:`"),
+            ("--tag", "a b", "is not a tag"),
+            ("--tag", "-a", "is not a tag"),
+            ("--tag", "Name:a", "is not a tag"),
+            ("--tag", "", "is not a tag"),
+            ("--source-date-epoch", "-1", "--source-date-epoch"),
+        ] {
+            let error = parse(option, value).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{option} {value}");
+            assert!(error.to_string().contains(message), "{option} {value}: {error}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Images judged by a real dpkg and a real container engine, on a real Debian system.
+//!
+//! Needs root, debootstrap's result (made by `scripts/make-base-rootfs` when it is not in the cache
+//! yet), dpkg and Docker. The engine is started here, with its own data and socket, and stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+#[path = "../../package-deb/tests/fake/mod.rs"]
+mod fake;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use fork_package::oci::{History, ImageConfig};
+use fork_package::{Image, LayoutWriter, Rootfs, Selection, Tree};
+use fork_types::document::{DebDocument, ImageDocument};
+
+const PACKAGE: &str = "mina-devnet-config";
+/// Time to wait for the engine to answer; it takes about two seconds.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whether these programs are here, and root. Without, CI fails and anybody else is told.
+fn have(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut missing: Vec<&str> = programs
+        .iter()
+        .copied()
+        .filter(|program| !std::env::split_paths(&path).any(|dir| dir.join(program).exists()))
+        .collect();
+    let user = Command::new("id").arg("-u").output().unwrap().stdout;
+    if user != b"0\n" {
+        missing.push("root");
+    }
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "missing on CI: {missing:?}");
+    eprintln!("SKIPPED: missing {missing:?}");
+    false
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.env("LC_ALL", "C").output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A minimal Debian, made once and kept under the target directory.
+fn rootfs() -> PathBuf {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().unwrap();
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let directory = workspace.join("target/forkpack-test-cache/rootfs-bookworm");
+    if !directory.exists() {
+        run(Command::new(workspace.join("scripts/make-base-rootfs")).arg(&directory).arg("bookworm"));
+    }
+    directory
+}
+
+fn deb(root: &Path) -> (DebDocument, PathBuf) {
+    let fake = fake::fake(&root.join("in"), fake::Options::default());
+    let output = root.join("deb");
+    let mut line: Vec<&OsStr> = vec![OsStr::new("package-deb"), OsStr::new("--network-config")];
+    line.extend([fake.network.as_os_str(), OsStr::new("--ledgers")]);
+    line.extend(fake.ledgers.iter().map(|path| path.as_os_str()));
+    let fixed = [
+        "--version=4.0.0-6850301",
+        "--git-hash=68503010",
+        "--seed-list-url=https://example.org/seeds.txt",
+        "--output",
+    ];
+    line.extend(fixed.map(OsStr::new));
+    line.push(output.as_os_str());
+    let args = package_deb::Args::try_parse_from(line).unwrap();
+    (package_deb::package(&args, &|_| ()).unwrap(), output)
+}
+
+fn image(deb: &Path, base: &str, output: &Path, more: &[&str]) -> ImageDocument {
+    let mut line = vec![OsStr::new("package-image"), OsStr::new("--deb"), deb.as_os_str()];
+    line.extend([OsStr::new("--base"), OsStr::new(base), OsStr::new("--output")]);
+    line.push(output.as_os_str());
+    line.extend(more.iter().map(OsStr::new));
+    let args = package_image::Args::try_parse_from(line).unwrap();
+    package_image::package(&args, &|_| ()).unwrap()
+}
+
+#[test]
+fn the_database_is_what_dpkg_writes() {
+    if !have(&["dpkg", "cp"]) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (document, directory) = deb(root.path());
+    let system = root.path().join("system");
+    run(Command::new("cp").arg("-a").arg(rootfs()).arg(&system));
+    run(Command::new("dpkg")
+        .arg("--root")
+        .arg(&system)
+        .args(["--log=/dev/null", "--install"])
+        .arg(directory.join(&document.file.name)));
+
+    let base = format!("rootfs:{}", rootfs().display());
+    let output = root.path().join("image");
+    let image_document = image(&directory, &base, &output, &[]);
+    assert!(image_document.sources_verified);
+    assert_eq!(image_document.contents, document.contents);
+    let image = Image::open_layout(&output, Selection::default()).unwrap();
+    let tree = Tree::read(&image.layers, |path| path.starts_with("var/lib/dpkg/")).unwrap();
+    for path in [
+        "var/lib/dpkg/status".to_owned(),
+        format!("var/lib/dpkg/info/{PACKAGE}.list"),
+        format!("var/lib/dpkg/info/{PACKAGE}.md5sums"),
+    ] {
+        let ours = tree.get(&path).unwrap().content.clone().unwrap();
+        let theirs = fs::read(system.join(&path)).unwrap();
+        assert_eq!(String::from_utf8(ours).unwrap(), String::from_utf8(theirs).unwrap(), "{path}");
+    }
+    // Everything else of the system is as it was, and the package's files are there.
+    for (path, _) in tree.iter() {
+        assert!(system.join(path).symlink_metadata().is_ok(), "{path}");
+    }
+}
+
+/// A Docker daemon of our own.
+struct Engine {
+    child: Child,
+    host: String,
+    root: tempfile::TempDir,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let host = format!("unix://{}", root.path().join("d.sock").display());
+        let log = fs::File::create(root.path().join("log")).unwrap();
+        let child = Command::new("dockerd")
+            .args(["--iptables=false", "--bridge=none", "--storage-driver=vfs", "--host", &host])
+            .arg("--data-root")
+            .arg(root.path().join("data"))
+            .arg("--exec-root")
+            .arg(root.path().join("exec"))
+            .arg("--pidfile")
+            .arg(root.path().join("pid"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut engine = Self { child, host, root };
+        let started = Instant::now();
+        while !engine.command(&["version"]).output().unwrap().status.success() {
+            let ended = engine.child.try_wait().unwrap();
+            let late = started.elapsed() > START_TIMEOUT;
+            if late || ended.is_some() {
+                let log = fs::read_to_string(engine.root.path().join("log")).unwrap();
+                panic!("dockerd did not start ({ended:?}):\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        engine
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .args(arguments)
+            .env("DOCKER_HOST", &self.host)
+            .env("DOCKER_CONFIG", self.root.path().join("config"))
+            .env_remove("DOCKER_CONTEXT");
+        command
+    }
+
+    fn docker(&self, arguments: &[&str]) -> String {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs a command in a container.
+    fn inside(&self, image: &str, command: &[&str]) -> String {
+        let mut line = vec!["run", "--rm", "--network", "none", image];
+        line.extend(command);
+        self.docker(&line)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A plain kill would leave its containerd behind.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// What must hold inside every image.
+fn check_inside(engine: &Engine, image: &str, document: &DebDocument) {
+    let status = engine.inside(image, &["dpkg", "-s", PACKAGE]);
+    assert!(status.contains("Status: install ok installed"), "{status}");
+    assert!(status.contains("Version: 4.0.0-6850301"), "{status}");
+    let listed = engine.inside(image, &["dpkg", "-L", PACKAGE]);
+    assert_eq!(engine.inside(image, &["dpkg", "--verify"]), "");
+    assert_eq!(engine.inside(image, &["dpkg", "--audit"]), "");
+    let mut command = vec!["sha256sum"];
+    command.extend(document.contents.iter().map(|file| file.path.as_str()));
+    let sums = engine.inside(image, &command);
+    for file in &document.contents {
+        assert!(listed.lines().any(|line| line == file.path), "{listed}");
+        assert!(sums.contains(&format!("{}  {}\n", file.sha256, file.path)), "{sums}");
+    }
+    // The base is whole: programs run, and links of the merged /usr lead somewhere.
+    engine.inside(image, &["/bin/sh", "-c", "test -L /bin && perl -e 1 && dpkg -C"]);
+}
+
+#[test]
+fn the_engine_runs_what_was_made() {
+    if !have(&["dockerd", "docker", "dpkg", "tar"]) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let (document, directory) = deb(root);
+    let engine = Engine::start();
+
+    // On a root file system.
+    let archive = root.join("a.tar");
+    let archive_option = ["--docker-archive", archive.to_str().unwrap()];
+    let base = format!("rootfs:{}", rootfs().display());
+    let first = image(&directory, &base, &root.join("first"), &archive_option);
+    assert_eq!(first.tag, "4.0.0-6850301-bookworm-devnet");
+    let again = image(&directory, &base, &root.join("again"), &[]);
+    assert_eq!(first.manifest_digest, again.manifest_digest);
+    engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+    let name = format!("mina-daemon:{}", first.tag);
+    check_inside(&engine, &name, &document);
+    let id = engine.docker(&["inspect", "--format", "{{.Id}}", &name]);
+    assert_eq!(id.trim(), first.config_digest);
+    let created = engine.docker(&["inspect", "--format", "{{.Created}}", &name]);
+    assert_eq!(created.trim(), "2026-08-19T18:00:00Z");
+
+    // On what `docker save` writes, with settings that must survive.
+    let rootfs_tar = root.join("rootfs.tar");
+    run(Command::new("tar").arg("-cf").arg(&rootfs_tar).arg("-C").arg(rootfs()).arg("."));
+    let change = ["--change", "ENTRYPOINT [\"/usr/bin/env\"]", "--change", "LABEL theirs=kept"];
+    let mut import = vec!["import"];
+    import.extend(change);
+    import.extend([rootfs_tar.to_str().unwrap(), "base:1"]);
+    engine.docker(&import);
+    let saved = root.join("saved.tar");
+    engine.docker(&["save", "--output", saved.to_str().unwrap(), "base:1"]);
+    let base = format!("docker-archive:{}", saved.display());
+    let more = [archive_option[0], archive_option[1], "--force", "--tag", "second:1"];
+    let second = image(&directory, &base, &root.join("second"), &more);
+    assert_eq!(second.base.kind, "docker-archive");
+    engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+    check_inside(&engine, "second:1", &document);
+    let inspect = |format: &str| engine.docker(&["inspect", "--format", format, "second:1"]);
+    assert_eq!(inspect("{{json .Config.Entrypoint}}").trim(), "[\"/usr/bin/env\"]");
+    assert_eq!(inspect("{{.Config.Labels.theirs}}").trim(), "kept");
+
+    // On an OCI layout; a rebuilt layer is the same blob wherever the base came from.
+    let layout_root = root.join("layout");
+    let layout = LayoutWriter::create(&layout_root).unwrap();
+    let rootfs = Rootfs::open(&rootfs()).unwrap();
+    let layer = layout.put_layer(|tar| rootfs.write(tar, fake::GENESIS_SECONDS)).unwrap();
+    let mut config = ImageConfig::empty(std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64").as_str());
+    config.push_layer(layer.diff_id.clone(), History::default());
+    layout.finish(&config, &[layer], "base").unwrap();
+    let base = format!("oci:{}", layout_root.display());
+    let more = [archive_option[0], archive_option[1], "--force", "--tag", "third:1", "--base-tag", "base"];
+    let third = image(&directory, &base, &root.join("third"), &more);
+    assert_eq!(third.package_layer_digest, first.package_layer_digest);
+    engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+    check_inside(&engine, "third:1", &document);
+}

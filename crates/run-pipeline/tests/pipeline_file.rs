@@ -1,0 +1,153 @@
+//! The pipeline file itself: its graph, its time limits, and the command lines it starts. That the
+//! workers understand those is checked where the workers are dependencies, in `fork-e2e`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+use std::path::Path;
+use std::process::Command;
+
+use run_pipeline::{Environment, Pipeline, commands};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::load(&root().join("pipeline/pipeline.yml")).unwrap()
+}
+
+fn environment(more: &[(&str, &str)]) -> Environment {
+    [
+        ("NETWORK", "devnet"),
+        ("PREFORK_CONFIG", "https://example.org/prefork.json"),
+        ("VERSION", "4.0.0"),
+        ("GIT_HASH", "abcdef01"),
+        ("SEED_LIST_URL", "https://example.org/seeds.txt"),
+        ("BASE_IMAGE", "rootfs:/base"),
+    ]
+    .iter()
+    .chain(more)
+    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+    .collect()
+}
+
+#[test]
+fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
+    let plan = pipeline().resolve(&environment(&[])).unwrap();
+    let graph: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| format!("{} <- {}", step.key, step.depends_on.join(" ")))
+        .collect();
+    assert_eq!(
+        graph,
+        [
+            "import <- ",
+            "migrate-genesis <- import",
+            "migrate-staking <- import",
+            "migrate-next <- import",
+            "generate-network-config <- import migrate-genesis migrate-staking migrate-next",
+            "package-deb <- generate-network-config",
+            "package-image <- package-deb",
+        ]
+    );
+}
+
+/// However slow every step is, the pipeline ends within the six hours.
+#[test]
+fn time_limits_along_the_longest_path_fit_the_budget() {
+    let plan = pipeline().resolve(&environment(&[])).unwrap();
+    let mut ends = std::collections::BTreeMap::new();
+    for step in &plan.steps {
+        let start = step
+            .depends_on
+            .iter()
+            .map(|key| ends[key])
+            .max()
+            .unwrap_or(0);
+        let limit = step.timeout.expect("every step has a limit").as_secs();
+        ends.insert(step.key.clone(), start + limit);
+    }
+    let longest = ends.values().max().unwrap();
+    assert!(*longest <= 6 * 60 * 60, "{longest} s");
+}
+
+#[test]
+fn optional_inputs_appear_only_when_given() {
+    let lines = |more: &[(&str, &str)]| -> Vec<String> {
+        let all = commands(&pipeline(), &environment(more)).unwrap();
+        all.iter().map(|command| command.join(" ")).collect()
+    };
+    let export = lines(&[("FORK_CONFIG_URL", "f.json")]);
+    assert_eq!(export.len(), 7);
+    assert_eq!(
+        export[0],
+        "dump-candidates import --network devnet --fork-config f.json --output candidate"
+    );
+    assert_eq!(
+        export[1],
+        "migrate-ledger --candidate candidate --role genesis --from berkeley --to mesa --output ledgers/genesis"
+    );
+    let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
+    assert_eq!(
+        replayer[0],
+        "dump-candidates import --network devnet --replayer-output r.json --block b.json --output candidate"
+    );
+    let four = lines(&[
+        ("BLOCK_URL", "b.json"),
+        ("STAGED_LEDGER_URL", "1.json"),
+        ("STAKING_LEDGER_URL", "2.json"),
+        ("NEXT_STAKING_LEDGER_URL", "3.json"),
+        ("FORK_SLOT", "77"),
+        ("VARIANT", "v"),
+        ("UNVERIFIED_SOURCE", "1"),
+        ("GENESIS_TIMESTAMP", "2026-01-01T00:00:00Z"),
+    ]);
+    assert_eq!(
+        four[0],
+        "dump-candidates import --network devnet --block b.json --staged-ledger 1.json --staking-ledger 2.json --next-staking-ledger 3.json --output candidate"
+    );
+    assert_eq!(
+        four[3],
+        "migrate-ledger --candidate candidate --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --output ledgers/next"
+    );
+    assert!(four[4].contains("--genesis-timestamp 2026-01-01T00:00:00Z --output"));
+}
+
+/// Values with spaces, quotes and dollar signs stay one argument each.
+#[test]
+fn values_reach_the_workers_unchanged() {
+    let nasty = "a b\"c'd$(touch x)`e`$HOME*;\nf";
+    let all = commands(
+        &pipeline(),
+        &environment(&[
+            ("NETWORK", nasty),
+            ("FORK_CONFIG_URL", nasty),
+            ("VERSION", nasty),
+        ]),
+    )
+    .unwrap();
+    let found = all.iter().flatten().filter(|word| *word == nasty).count();
+    assert_eq!(found, 4, "{all:?}");
+}
+
+#[test]
+fn is_a_valid_buildkite_pipeline() {
+    let output = Command::new(root().join("scripts/check-pipeline-schema"))
+        .output()
+        .unwrap();
+    // 6: the machine lacks Python or the network. That is excusable on a desk, not in CI.
+    if output.status.code() == Some(6) && std::env::var_os("CI").is_none() {
+        return;
+    }
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
