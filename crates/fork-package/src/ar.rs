@@ -38,10 +38,16 @@ pub fn write_member<W: Write>(
             format!("member {name} ({bytes} bytes, time {mtime}) does not fit an ar header"),
         ));
     }
-    writeln!(output, "{name:<16}{mtime:<12}{:<6}{:<6}{:<8}{bytes:<10}`", 0, 0, "100644")?;
+    writeln!(
+        output,
+        "{name:<16}{mtime:<12}{:<6}{:<6}{:<8}{bytes:<10}`",
+        0, 0, "100644"
+    )?;
     let copied = io::copy(&mut data.take(bytes), output)?;
     if copied != bytes {
-        return Err(invalid(format!("member {name} has {copied} bytes, expected {bytes}")));
+        return Err(invalid(format!(
+            "member {name} has {copied} bytes, expected {bytes}"
+        )));
     }
     if bytes % 2 == 1 {
         output.write_all(b"\n")?;
@@ -105,7 +111,8 @@ pub fn next_member(input: &mut dyn Read) -> io::Result<Option<Member>> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid(format!("ar member header with number `{text}`")));
         }
-        text.parse::<u64>().map_err(|error| invalid(error.to_string()))
+        text.parse::<u64>()
+            .map_err(|error| invalid(error.to_string()))
     };
     Ok(Some(Member {
         name: field(0, NAME_BYTES)?.trim_end_matches('/').to_owned(),
@@ -130,7 +137,14 @@ mod tests {
     #[test]
     fn members_round_trip() {
         let mut archive = MAGIC.to_vec();
-        write_member(&mut archive, "debian-binary", 5, 4, &mut b"2.0\n".as_slice()).unwrap();
+        write_member(
+            &mut archive,
+            "debian-binary",
+            5,
+            4,
+            &mut b"2.0\n".as_slice(),
+        )
+        .unwrap();
         write_member(&mut archive, "odd", 6, 3, &mut b"abc".as_slice()).unwrap();
         assert_eq!(archive.len(), 8 + 60 + 4 + 60 + 4);
         let mut input = archive.as_slice();

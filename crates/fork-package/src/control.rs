@@ -56,10 +56,14 @@ impl Paragraph {
                 value.push_str(line.trim_end());
             } else {
                 let Some((name, value)) = line.split_once(':') else {
-                    return Err(PackageError::control(format!("line `{line}` is not a field")));
+                    return Err(PackageError::control(format!(
+                        "line `{line}` is not a field"
+                    )));
                 };
                 if current.get(name).is_some() {
-                    return Err(PackageError::control(format!("field `{name}` appears twice")));
+                    return Err(PackageError::control(format!(
+                        "field `{name}` appears twice"
+                    )));
                 }
                 current.insert(current.fields.len(), name, value.trim())?;
             }
@@ -73,7 +77,8 @@ impl Paragraph {
     /// Value of a field; continuation lines keep their leading blank.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.position(name).map(|index| self.fields[index].1.as_str())
+        self.position(name)
+            .map(|index| self.fields[index].1.as_str())
     }
 
     /// Value of a field that must be there.
@@ -84,7 +89,9 @@ impl Paragraph {
     pub fn require(&self, name: &str) -> Result<&str, PackageError> {
         match self.get(name) {
             Some(value) if !value.is_empty() => Ok(value),
-            _ => Err(PackageError::control(format!("field `{name}` is missing or empty"))),
+            _ => Err(PackageError::control(format!(
+                "field `{name}` is missing or empty"
+            ))),
         }
     }
 
@@ -131,9 +138,13 @@ impl Paragraph {
     fn insert(&mut self, index: usize, name: &str, value: &str) -> Result<(), PackageError> {
         let name_is_plain = !name.is_empty()
             && !name.starts_with(['#', '-'])
-            && name.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':');
+            && name
+                .bytes()
+                .all(|byte| (33..=126).contains(&byte) && byte != b':');
         if !name_is_plain {
-            return Err(PackageError::control(format!("`{name}` is not a field name")));
+            return Err(PackageError::control(format!(
+                "`{name}` is not a field name"
+            )));
         }
         let mut lines = value.split('\n');
         let first_is_trimmed = lines.next().is_some_and(|first| first.trim() == first);
@@ -144,7 +155,8 @@ impl Paragraph {
                 "the value of field `{name}` holds a line that would not belong to it"
             )));
         }
-        self.fields.insert(index, (name.to_owned(), value.to_owned()));
+        self.fields
+            .insert(index, (name.to_owned(), value.to_owned()));
         Ok(())
     }
 }
@@ -181,7 +193,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_paragraph() {
-        for text in ["", " x\n", "Package a\n", "A: 1\na: 2\n", "A: 1\n\nB: 2\n", "-A: 1\n"] {
+        for text in [
+            "",
+            " x\n",
+            "Package a\n",
+            "A: 1\na: 2\n",
+            "A: 1\n\nB: 2\n",
+            "-A: 1\n",
+        ] {
             assert!(Paragraph::parse(text).is_err(), "{text:?}");
         }
         let mut paragraph = Paragraph::new();

@@ -94,7 +94,10 @@ impl DebReader {
         if !version.starts_with(b"2.") {
             return Err(PackageError::unsupported(
                 path,
-                format!("package format {}", String::from_utf8_lossy(&version).trim_end().escape_debug()),
+                format!(
+                    "package format {}",
+                    String::from_utf8_lossy(&version).trim_end().escape_debug()
+                ),
             ));
         }
 
@@ -216,7 +219,10 @@ impl DebReader {
         }
         let error = |source| PackageError::archive(path, format!("member {}", member.name), source);
         let mut bytes = Vec::new();
-        input.take(member.bytes).read_to_end(&mut bytes).map_err(error)?;
+        input
+            .take(member.bytes)
+            .read_to_end(&mut bytes)
+            .map_err(error)?;
         if bytes.len() as u64 != member.bytes {
             return Err(error(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -229,7 +235,10 @@ fn is_gzip(path: &Path, member: &str, suffix: &str) -> Result<bool, PackageError
     match suffix {
         ".gz" => Ok(true),
         "" => Ok(false),
-        _ => Err(PackageError::unsupported(path, format!("the compression of {member}"))),
+        _ => Err(PackageError::unsupported(
+            path,
+            format!("the compression of {member}"),
+        )),
     }
 }
 
@@ -279,7 +288,10 @@ pub(crate) fn describe<R: Read>(
         other => {
             return Err(PackageError::unsupported(
                 archive,
-                format!("an entry of type {:?} (`{path}`)", char::from(other.as_byte())),
+                format!(
+                    "an entry of type {:?} (`{path}`)",
+                    char::from(other.as_byte())
+                ),
             ));
         }
     };
@@ -323,8 +335,12 @@ mod tests {
 
     fn control() -> Vec<u8> {
         let mut tar = crate::TarWriter::new(Vec::new(), crate::NameStyle::Deb, Path::new("c"));
-        tar.append_bytes("control", crate::Attributes::root(0o644, 0), b"Package: a\n")
-            .unwrap();
+        tar.append_bytes(
+            "control",
+            crate::Attributes::root(0o644, 0),
+            b"Package: a\n",
+        )
+        .unwrap();
         zipped(&tar.finish().unwrap())
     }
 

@@ -93,7 +93,9 @@ impl DebBuilder {
         };
         let relative = safe_path(Path::new("package"), path.as_bytes())?;
         if relative.is_empty() || path != format!("/{relative}") {
-            return Err(contents("the path is not absolute and without `.` and `//`"));
+            return Err(contents(
+                "the path is not absolute and without `.` and `//`",
+            ));
         }
         let file = NewFile { mode, source };
         if self.files.insert(relative, file).is_some() {
@@ -114,8 +116,11 @@ impl DebBuilder {
         let directories = self.directories()?;
         let sizes = self.sizes()?;
         let installed_size = installed_size_kib(sizes.values().copied(), directories.len() as u64);
-        self.control
-            .set_after("Architecture", "Installed-Size", &installed_size.to_string())?;
+        self.control.set_after(
+            "Architecture",
+            "Installed-Size",
+            &installed_size.to_string(),
+        )?;
         let mut data = self.write_data(target, &directories, &sizes)?;
         let control = self.control_tar(target, &data.md5sums)?;
 
@@ -135,7 +140,11 @@ impl DebBuilder {
                 .map_err(|source| write_error(source).into())
         };
         member("debian-binary", 4, &mut b"2.0\n".as_slice())?;
-        member("control.tar.gz", control.len() as u64, &mut control.as_slice())?;
+        member(
+            "control.tar.gz",
+            control.len() as u64,
+            &mut control.as_slice(),
+        )?;
         member("data.tar.gz", data.bytes, &mut data.file)?;
         let (output, file) = output.finish();
         output.commit()?;
@@ -224,7 +233,11 @@ impl DebBuilder {
         let (compressed, payload) = tar.finish()?.finish();
         let mut file = compressed
             .finish()
-            .and_then(|buffered| buffered.into_inner().map_err(io::IntoInnerError::into_error))
+            .and_then(|buffered| {
+                buffered
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)
+            })
             .map_err(write_error)?;
         let bytes = file
             .stream_position()
@@ -273,7 +286,13 @@ fn append_hashed<W: Write>(
         md5: Md5::new(),
     };
     let path = path.unwrap_or(Path::new(name));
-    tar.append_data(name, EntryKind::File { bytes }, attributes, &mut input, path)?;
+    tar.append_data(
+        name,
+        EntryKind::File { bytes },
+        attributes,
+        &mut input,
+        path,
+    )?;
     Ok((
         hex::encode(input.sha256.finalize()),
         hex::encode(input.md5.finalize()),
@@ -314,8 +333,10 @@ mod tests {
         fork_fs::write_atomic(&input, &[7; 2000]).unwrap();
         let write = |name: &str| {
             let mut deb = builder();
-            deb.add("/var/lib/b", 0o644, FileSource::File(input.clone())).unwrap();
-            deb.add("/usr/a", 0o755, FileSource::Bytes(b"a".to_vec())).unwrap();
+            deb.add("/var/lib/b", 0o644, FileSource::File(input.clone()))
+                .unwrap();
+            deb.add("/usr/a", 0o755, FileSource::Bytes(b"a".to_vec()))
+                .unwrap();
             deb.write(&directory.path().join(name)).unwrap()
         };
         let written = write("one.deb");
@@ -360,7 +381,8 @@ mod tests {
         let error = deb.write(&directory.path().join("a.deb")).unwrap_err();
         assert!(matches!(error.kind(), PackageErrorKind::Contents { .. }));
         let mut deb = builder();
-        deb.add("/a", 0o644, FileSource::File("/nonexistent/file".into())).unwrap();
+        deb.add("/a", 0o644, FileSource::File("/nonexistent/file".into()))
+            .unwrap();
         let error = deb.write(&directory.path().join("a.deb")).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/file"));
         assert_eq!(fork_fs::sorted_names(directory.path()).unwrap().len(), 0);

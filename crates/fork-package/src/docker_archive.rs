@@ -65,7 +65,11 @@ pub fn write_docker_archive(
     let image = ArchivedImage {
         config: member(&manifest.config.digest),
         repo_tags: Some(vec![reference.to_owned()]),
-        layers: manifest.layers.iter().map(|layer| member(&layer.digest)).collect(),
+        layers: manifest
+            .layers
+            .iter()
+            .map(|layer| member(&layer.digest))
+            .collect(),
     };
     let json = serde_json::to_vec(&[image])
         .map_err(|source| FsError::io(Operation::Write, target, source.into()))?;
@@ -86,7 +90,13 @@ pub fn write_docker_archive(
         let path = blob_path(root, digest);
         let bytes = fork_fs::file_bytes(&path)?;
         let mut input = HashingReader::new(fork_fs::open(&path)?);
-        tar.append_data(&member(digest), EntryKind::File { bytes }, file, &mut input, &path)?;
+        tar.append_data(
+            &member(digest),
+            EntryKind::File { bytes },
+            file,
+            &mut input,
+            &path,
+        )?;
         require(&path, "a blob", digest, &input.finish().sha256)?;
     }
     tar.append_bytes("manifest.json", file, &json)?;

@@ -231,10 +231,7 @@ mod tests {
             "data.tar.gz",
             io::Error::other("corrupt deflate stream"),
         );
-        assert_eq!(
-            error.to_string(),
-            "could not read data.tar.gz of `a.deb`"
-        );
+        assert_eq!(error.to_string(), "could not read data.tar.gz of `a.deb`");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), "corrupt deflate stream");
         assert_eq!(error.class(), Class::BadInput);

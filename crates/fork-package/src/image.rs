@@ -183,16 +183,17 @@ impl Image {
     ///
     /// Fails when the directory is no layout, when it holds several images and the selection does
     /// not leave one, on digests that do not match, and on layers that are neither plain nor gzip.
-    pub fn open_layout(
-        directory: &Path,
-        selection: Selection<'_>,
-    ) -> Result<Self, PackageError> {
+    pub fn open_layout(directory: &Path, selection: Selection<'_>) -> Result<Self, PackageError> {
         fork_fs::read_limited(&directory.join("oci-layout"), JSON_BYTES_MAX)?;
         let bytes = fork_fs::read_limited(&directory.join("index.json"), JSON_BYTES_MAX)?;
         let index: Index = parse_json(directory, "index.json", &bytes)?;
         let mut candidates = index.manifests;
         if let Some(tag) = selection.tag {
-            candidates.retain(|one| one.annotations.get(oci::REF_NAME).is_some_and(|name| name == tag));
+            candidates.retain(|one| {
+                one.annotations
+                    .get(oci::REF_NAME)
+                    .is_some_and(|name| name == tag)
+            });
         }
         let descriptor = resolve(directory, candidates, selection, 0)?;
         let manifest: Manifest = read_blob(directory, "manifest", &descriptor)?;
@@ -312,7 +313,11 @@ fn resolve(
         (Some(_), others) => {
             return Err(PackageError::malformed(
                 directory,
-                format!("it holds {} images {}; name one", others + 1, wanted(selection)),
+                format!(
+                    "it holds {} images {}; name one",
+                    others + 1,
+                    wanted(selection)
+                ),
             ));
         }
     };

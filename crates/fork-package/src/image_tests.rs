@@ -59,12 +59,16 @@ fn layouts_and_archives_read_back_the_same() {
     let image = Image::open_layout(&root, Selection::default()).unwrap();
     let tree = Tree::read(&image.layers, |path| path == "d/keep").unwrap();
     assert_eq!(paths(&tree), ["d", "d/keep", "e"]);
-    assert_eq!(tree.get("d/keep").unwrap().content.as_deref(), Some(b"new".as_slice()));
+    assert_eq!(
+        tree.get("d/keep").unwrap().content.as_deref(),
+        Some(b"new".as_slice())
+    );
 
     let archive = directory.path().join("a.tar");
     let file = write_docker_archive(&root, &manifest, "name:tag", 9, &archive).unwrap();
     assert_eq!(file.name, "a.tar");
-    let again = Image::open_docker_archive(&archive, directory.path(), Selection::default()).unwrap();
+    let again =
+        Image::open_docker_archive(&archive, directory.path(), Selection::default()).unwrap();
     assert_eq!(again.config, image.config);
     assert_eq!(again.digest, manifest.config.digest);
     let tree = Tree::read(&again.layers, |_| false).unwrap();
@@ -121,13 +125,16 @@ fn older_docker_archives_share_layers_by_links() {
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{diff_id}","{diff_id}"]}}}}"#
     );
-    let manifest = r#"[{"Config":"c.json","RepoTags":null,"Layers":["1/layer.tar","2/layer.tar"]}]"#;
+    let manifest =
+        r#"[{"Config":"c.json","RepoTags":null,"Layers":["1/layer.tar","2/layer.tar"]}]"#;
     let write = |link: &str| {
         let mut tar = crate::TarWriter::new(Vec::new(), crate::NameStyle::Layer, Path::new("t"));
         tar.append_bytes("1/layer.tar", FILE, &bytes).unwrap();
-        tar.append("2/layer.tar", EntryKind::Symlink { target: link }, FILE).unwrap();
+        tar.append("2/layer.tar", EntryKind::Symlink { target: link }, FILE)
+            .unwrap();
         tar.append_bytes("c.json", FILE, config.as_bytes()).unwrap();
-        tar.append_bytes("manifest.json", FILE, manifest.as_bytes()).unwrap();
+        tar.append_bytes("manifest.json", FILE, manifest.as_bytes())
+            .unwrap();
         tar.finish().unwrap()
     };
     let path = directory.path().join("a.tar");
@@ -168,7 +175,10 @@ fn a_root_file_system_becomes_the_same_layer_again() {
     let (source, one) = write("one");
     assert_eq!(one.descriptor, write("two").1.descriptor);
     let tree = Tree::read(&[source], |_| false).unwrap();
-    assert_eq!(paths(&tree), ["", "bin", "usr", "usr/bin", "usr/bin/a", "usr/bin/b"]);
+    assert_eq!(
+        paths(&tree),
+        ["", "bin", "usr", "usr/bin", "usr/bin/a", "usr/bin/b"]
+    );
     let a = &tree.get("usr/bin/a").unwrap().entry;
     assert_eq!((a.mode, a.mtime), (0o4755, 1000));
     let link = &tree.get("usr/bin/b").unwrap().entry.kind;

@@ -135,7 +135,10 @@ impl LayoutWriter {
             schema_version: 2,
             media_type: Some(oci::MANIFEST.to_owned()),
             config: self.put_json(config, oci::CONFIG)?,
-            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            layers: layers
+                .iter()
+                .map(|layer| layer.descriptor.clone())
+                .collect(),
             annotations: std::collections::BTreeMap::new(),
         };
         let mut descriptor = self.put_json(&manifest, oci::MANIFEST)?;
@@ -149,7 +152,9 @@ impl LayoutWriter {
                 .into_iter()
                 .collect(),
         });
-        descriptor.annotations.insert(oci::REF_NAME.to_owned(), tag.to_owned());
+        descriptor
+            .annotations
+            .insert(oci::REF_NAME.to_owned(), tag.to_owned());
         let index = Index {
             schema_version: 2,
             media_type: Some(oci::INDEX.to_owned()),
@@ -162,13 +167,17 @@ impl LayoutWriter {
     }
 
     fn new_blob(&self) -> Result<AtomicFile, PackageError> {
-        Ok(AtomicFile::create(&self.root.join("blobs").join("sha256").join("new"))?)
+        Ok(AtomicFile::create(
+            &self.root.join("blobs").join("sha256").join("new"),
+        )?)
     }
 
     fn digest(&self, digested: &Digested) -> Result<Digest, PackageError> {
         format!("sha256:{}", digested.sha256)
             .parse()
-            .map_err(|error: oci::DigestError| PackageError::malformed(&self.root, error.to_string()))
+            .map_err(|error: oci::DigestError| {
+                PackageError::malformed(&self.root, error.to_string())
+            })
     }
 
     fn commit(

@@ -16,7 +16,12 @@
 //! control data and metadata have size limits, and digests are checked where the format has any.
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::disallowed_methods
+    )
 )]
 
 pub mod ar;
@@ -30,9 +35,9 @@ mod deb_reader;
 mod deb_writer;
 mod docker_archive;
 mod error;
+mod image;
 #[cfg(test)]
 mod image_tests;
-mod image;
 mod layout;
 mod paths;
 mod rootfs;

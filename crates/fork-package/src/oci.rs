@@ -59,7 +59,10 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let is_digest = text.strip_prefix(Self::PREFIX).is_some_and(|hex| {
-            hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            hex.len() == 64
+                && hex
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         });
         if is_digest {
             Ok(Self(text.to_owned()))
@@ -85,7 +88,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -236,7 +241,10 @@ impl ImageConfig {
     /// a partial one would be read as belonging to other layers.
     pub fn push_layer(&mut self, diff_id: Digest, history: History) {
         let steps = self.history.get_or_insert_default();
-        let made = steps.iter().filter(|step| step.empty_layer != Some(true)).count();
+        let made = steps
+            .iter()
+            .filter(|step| step.empty_layer != Some(true))
+            .count();
         if made == self.rootfs.diff_ids.len() {
             steps.push(history);
         }
@@ -283,10 +291,18 @@ mod tests {
 
     #[test]
     fn digests_are_checked() {
-        assert!(format!("sha256:{}", "a".repeat(64)).parse::<Digest>().is_ok());
+        assert!(
+            format!("sha256:{}", "a".repeat(64))
+                .parse::<Digest>()
+                .is_ok()
+        );
         for text in ["", "sha256:", "sha512:00", "sha256:../../etc"] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
-        assert!(format!("sha256:{}", "A".repeat(64)).parse::<Digest>().is_err());
+        assert!(
+            format!("sha256:{}", "A".repeat(64))
+                .parse::<Digest>()
+                .is_err()
+        );
     }
 }

@@ -84,7 +84,12 @@ pub fn parse_field(paragraph: &Paragraph, field: &str) -> Result<Vec<Vec<Relatio
     text.split(',')
         .map(str::trim)
         .filter(|group| !group.is_empty())
-        .map(|group| group.split('|').map(|one| parse(field, one.trim())).collect())
+        .map(|group| {
+            group
+                .split('|')
+                .map(|one| parse(field, one.trim()))
+                .collect()
+        })
         .collect()
 }
 
@@ -107,7 +112,10 @@ fn parse(field: &str, text: &str) -> Result<Relation, PackageError> {
                 .into_iter()
                 .find(|(sign, _)| condition.starts_with(sign))
                 .ok_or_else(error)?;
-            let version = condition[sign.len()..].trim().parse().map_err(|_| error())?;
+            let version = condition[sign.len()..]
+                .trim()
+                .parse()
+                .map_err(|_| error())?;
             Some((operator, version))
         }
     };

@@ -88,7 +88,9 @@ impl Rootfs {
                 let target = full
                     .read_link()
                     .map_err(|source| FsError::io(Operation::Read, &full, source))?;
-                let target = target.to_str().ok_or_else(|| not_text(&self.root, &target))?;
+                let target = target
+                    .to_str()
+                    .ok_or_else(|| not_text(&self.root, &target))?;
                 tar.append(path, EntryKind::Symlink { target }, attributes)?;
             } else if kind.is_fifo() {
                 tar.append(path, EntryKind::Fifo, attributes)?;
@@ -116,7 +118,9 @@ impl Rootfs {
     ) -> Result<(), PackageError> {
         let full = self.root.join(directory);
         for name in fork_fs::sorted_names(&full)? {
-            let name = name.to_str().ok_or_else(|| not_text(&self.root, Path::new(&name)))?;
+            let name = name
+                .to_str()
+                .ok_or_else(|| not_text(&self.root, Path::new(&name)))?;
             let path = if directory.is_empty() {
                 name.to_owned()
             } else {

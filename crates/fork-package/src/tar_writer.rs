@@ -139,7 +139,11 @@ impl<W: Write> TarWriter<W> {
         data: &mut dyn Read,
         data_path: &Path,
     ) -> Result<(), PackageError> {
-        if let Some(previous) = self.previous.as_deref().filter(|previous| *previous >= path) {
+        if let Some(previous) = self
+            .previous
+            .as_deref()
+            .filter(|previous| *previous >= path)
+        {
             return Err(PackageErrorKind::NotSorted {
                 entry: path.to_owned(),
                 previous: previous.to_owned(),
@@ -151,17 +155,14 @@ impl<W: Write> TarWriter<W> {
             EntryKind::File { bytes } => (EntryType::Regular, bytes, None),
             EntryKind::Directory => (EntryType::Directory, 0, None),
             EntryKind::Symlink { target } => (EntryType::Symlink, 0, Some(target.to_owned())),
-            EntryKind::HardLink { target } => {
-                (EntryType::Link, 0, Some(self.name(target, false)))
-            }
+            EntryKind::HardLink { target } => (EntryType::Link, 0, Some(self.name(target, false))),
             EntryKind::Fifo => (EntryType::Fifo, 0, None),
         };
         let name = self.name(path, entry_type == EntryType::Directory);
         self.write_header(&name, link.as_deref(), entry_type, bytes, attributes)
             .map_err(|source| self.write_error(source))?;
         self.copy(data, bytes, data_path)?;
-        self.pad(bytes)
-            .map_err(|source| self.write_error(source))
+        self.pad(bytes).map_err(|source| self.write_error(source))
     }
 
     /// Ends the archive and returns what it was written to.
@@ -185,7 +186,11 @@ impl<W: Write> TarWriter<W> {
             NameStyle::Deb => "./",
             NameStyle::Layer => "",
         };
-        let slash = if directory && !path.is_empty() { "/" } else { "" };
+        let slash = if directory && !path.is_empty() {
+            "/"
+        } else {
+            ""
+        };
         format!("{prefix}{path}{slash}")
     }
 
@@ -306,9 +311,12 @@ mod tests {
         let root = Attributes::root(0o755, 7);
         tar.append("", EntryKind::Directory, root).unwrap();
         tar.append("d", EntryKind::Directory, root).unwrap();
-        tar.append_bytes("d/a", Attributes::root(0o644, 7), b"hello").unwrap();
-        tar.append("d/l", EntryKind::Symlink { target: "../a" }, root).unwrap();
-        tar.append("d/m", EntryKind::HardLink { target: "d/a" }, root).unwrap();
+        tar.append_bytes("d/a", Attributes::root(0o644, 7), b"hello")
+            .unwrap();
+        tar.append("d/l", EntryKind::Symlink { target: "../a" }, root)
+            .unwrap();
+        tar.append("d/m", EntryKind::HardLink { target: "d/a" }, root)
+            .unwrap();
         tar.append_bytes(&long, root, b"").unwrap();
         let bytes = tar.finish().unwrap();
         assert_eq!(bytes.len() % BLOCK_BYTES, 0);

@@ -84,7 +84,8 @@ impl Tree {
                 } else {
                     None
                 };
-                own.nodes.insert(entry.path.clone(), Node { entry, content });
+                own.nodes
+                    .insert(entry.path.clone(), Node { entry, content });
             }
             Ok(())
         })?;

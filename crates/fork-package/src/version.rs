@@ -50,7 +50,10 @@ impl FromStr for PackageVersion {
             Some((epoch, rest)) => {
                 // dpkg keeps the epoch in a C int.
                 let number = epoch.bytes().all(|byte| byte.is_ascii_digit());
-                let epoch = epoch.parse::<u32>().ok().filter(|epoch| *epoch <= i32::MAX as u32);
+                let epoch = epoch
+                    .parse::<u32>()
+                    .ok()
+                    .filter(|epoch| *epoch <= i32::MAX as u32);
                 match (number, epoch) {
                     (true, Some(epoch)) => (epoch, rest),
                     _ => return Err(error("the epoch is not a number below 2^31")),
@@ -170,8 +173,23 @@ mod tests {
     #[test]
     fn ordered_as_the_manual_says() {
         let ascending = [
-            "0~~", "0~~a", "0~", "0", "0a", "0.1", "1.0~rc1", "1.0", "1.0-1", "1.0-1+b1", "1.0a",
-            "1.0+x", "1.2", "1.10", "4.0.0-6850301", "4.0.0-mainnet-893c877", "1:0",
+            "0~~",
+            "0~~a",
+            "0~",
+            "0",
+            "0a",
+            "0.1",
+            "1.0~rc1",
+            "1.0",
+            "1.0-1",
+            "1.0-1+b1",
+            "1.0a",
+            "1.0+x",
+            "1.2",
+            "1.10",
+            "4.0.0-6850301",
+            "4.0.0-mainnet-893c877",
+            "1:0",
         ];
         for pair in ascending.windows(2) {
             assert!(version(pair[0]) < version(pair[1]), "{pair:?}");
@@ -182,7 +200,19 @@ mod tests {
 
     #[test]
     fn malformed_versions_are_refused() {
-        for text in ["", "a1", "1 0", "1_0", "1-", ":1", "x:1", "4294967296:1", "-1", "1.0/2", "ä"] {
+        for text in [
+            "",
+            "a1",
+            "1 0",
+            "1_0",
+            "1-",
+            ":1",
+            "x:1",
+            "4294967296:1",
+            "-1",
+            "1.0/2",
+            "ä",
+        ] {
             assert!(text.parse::<PackageVersion>().is_err(), "{text:?}");
         }
     }

@@ -10,7 +10,7 @@ use fork_types::{Era, LedgerHash};
 use crate::entry::{Entry, describe_key, describe_value};
 use crate::error::StoreError;
 use crate::key::{ACCOUNT_TAG, KeyLayout};
-use crate::reader::StoreReader;
+use crate::reader::{RawEntry, StoreReader};
 
 /// How two stores differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,8 +114,6 @@ pub fn compare_stores(
     }
 }
 
-type RawEntry<'a> = (&'a [u8], &'a [u8]);
-
 struct Collector {
     layout: KeyLayout,
     left_era: Era,
@@ -150,8 +148,9 @@ impl Collector {
         }
         self.kept[kind] += 1;
         let layout = self.layout;
-        let describe =
-            |entry: Option<RawEntry<'_>>| entry.map(|(key, value)| describe_value(layout, key, value));
+        let describe = |entry: Option<RawEntry<'_>>| {
+            entry.map(|(key, value)| describe_value(layout, key, value))
+        };
         let difference = Difference {
             entry: describe_key(layout, key),
             left: describe(left),
@@ -331,10 +330,7 @@ impl Fields {
             // The key itself is 1796 bytes; its hash tells keys apart just as well.
             Some(key) => self.add(
                 "zkapp.verification_key",
-                format!(
-                    "hash {:?}",
-                    fork_ledger::packing::field_bytes(key.hash())
-                ),
+                format!("hash {:?}", fork_ledger::packing::field_bytes(key.hash())),
             ),
             None => self.add("zkapp.verification_key", "none"),
         }

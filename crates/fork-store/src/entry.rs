@@ -205,9 +205,8 @@ impl fmt::Display for Entry<'_> {
 }
 
 fn decode_hash(value: &[u8]) -> Result<FieldBytes, EntryError> {
-    let bytes = <[u8; 32]>::try_from(value).map_err(|_| EntryError::HashLength {
-        found: value.len(),
-    })?;
+    let bytes =
+        <[u8; 32]>::try_from(value).map_err(|_| EntryError::HashLength { found: value.len() })?;
     FieldBytes::from_le_bytes(bytes).ok_or(EntryError::NotCanonical)
 }
 
@@ -283,8 +282,14 @@ mod tests {
             index: 0,
         });
         let decode = |key: &[u8], value: &[u8]| Entry::decode(layout, key, value).unwrap_err();
-        assert!(matches!(decode(&node, &[0; 34]), EntryError::HashLength { found: 34 }));
-        assert!(matches!(decode(&node, &[0xff; 32]), EntryError::NotCanonical));
+        assert!(matches!(
+            decode(&node, &[0; 34]),
+            EntryError::HashLength { found: 34 }
+        ));
+        assert!(matches!(
+            decode(&node, &[0xff; 32]),
+            EntryError::NotCanonical
+        ));
         let last = layout.bytes(&Key::LastLocation);
         assert!(matches!(decode(&last, &node), EntryError::Location(_)));
         let tokens = layout.bytes(&Key::TokenIds { public_key });

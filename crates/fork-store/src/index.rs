@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{Key, KeyLayout, push_location_key, push_token_ids_key};
 
-/// Bytes of memory per account that an [`AccountIndex`] takes: the row, and four of the
+/// Bytes of memory per account that a writer or a proof keeps: a row, and four of the
 /// permutation that sorts the derived tokens.
 pub const INDEX_BYTES_PER_ACCOUNT: usize = size_of::<Row>() + size_of::<u32>();
 
@@ -302,10 +302,7 @@ mod tests {
             .collect();
         for a in &rows {
             for b in &rows {
-                let texts = a
-                    .public_key()
-                    .to_string()
-                    .cmp(&b.public_key().to_string());
+                let texts = a.public_key().to_string().cmp(&b.public_key().to_string());
                 assert_eq!(a.compare_owner(b), texts);
             }
         }

@@ -404,11 +404,13 @@ mod tests {
             token_id,
         };
         assert_eq!(bytes(location).len(), 124);
-        assert!(bytes(location).ends_with(
-            b"XXgg!0x0000000000000000000000000000000000000000000000000000000000000001"
-                .strip_prefix(b"X")
-                .unwrap()
-        ));
+        assert!(
+            bytes(location).ends_with(
+                b"XXgg!0x0000000000000000000000000000000000000000000000000000000000000001"
+                    .strip_prefix(b"X")
+                    .unwrap()
+            )
+        );
         assert_eq!(bytes(Key::TokenIds { public_key }).len(), 62);
         assert_eq!(bytes(Key::TokenOwner { token_id }).len(), 72);
         assert_eq!(bytes(Key::LastLocation).len(), 22);
@@ -421,10 +423,22 @@ mod tests {
         assert_eq!(parse("fe0000000001"), Err(KeyError::Padding));
         assert_eq!(parse("010000000020"), Err(KeyError::Padding));
         assert_eq!(parse("230000000001"), Err(KeyError::Padding));
-        assert!(matches!(parse("240000000000"), Err(KeyError::Tag { tag: 36, .. })));
-        assert!(matches!(parse("fd0000000000"), Err(KeyError::Tag { tag: 253, .. })));
-        assert!(matches!(parse("fe00000000"), Err(KeyError::Length { found: 5, .. })));
-        assert!(matches!(parse("00000000000000"), Err(KeyError::Length { .. })));
+        assert!(matches!(
+            parse("240000000000"),
+            Err(KeyError::Tag { tag: 36, .. })
+        ));
+        assert!(matches!(
+            parse("fd0000000000"),
+            Err(KeyError::Tag { tag: 253, .. })
+        ));
+        assert!(matches!(
+            parse("fe00000000"),
+            Err(KeyError::Length { found: 5, .. })
+        ));
+        assert!(matches!(
+            parse("00000000000000"),
+            Err(KeyError::Length { .. })
+        ));
         let digits = |digit: &str| digit.repeat(64);
         for text in [
             "last_account_locatio".to_owned(),
@@ -456,7 +470,15 @@ mod tests {
 
     /// A depth and a key of that tree.
     fn any_key() -> impl Strategy<Value = (u8, Key)> {
-        (1..=DEPTH_MAX, any::<u64>(), any::<u8>(), field(), field(), any::<bool>(), 0_u8..6)
+        (
+            1..=DEPTH_MAX,
+            any::<u64>(),
+            any::<u8>(),
+            field(),
+            field(),
+            any::<bool>(),
+            0_u8..6,
+        )
             .prop_map(|(depth, index, height, x, token, is_odd, kind)| {
                 let height = height % (depth + 1);
                 let public_key = PublicKey::new(x, is_odd);

@@ -13,10 +13,7 @@
 //! RocksDB would rewrite it.
 //!
 //! The only crate that names RocksDB.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod compare;
 mod entry;
@@ -32,15 +29,19 @@ mod tarball;
 mod unpack;
 mod writer;
 
-pub use compare::{Comparison, Difference, FieldDifference, account_differences, compare_stores, stored_root};
+pub use compare::{
+    Comparison, Difference, FieldDifference, account_differences, compare_stores, stored_root,
+};
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
-pub use key::{Key, KeyError, KeyLayout};
+pub use key::{DepthError, Key, KeyError, KeyLayout};
 pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
 pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};
-pub use reader::{Cursor, StoreReader};
-pub use scan::{ContentDigest, ScanParser, ScanSummary, restore_scan, write_scan};
+pub use reader::{Cursor, RawEntry, StoreReader};
+pub use scan::{
+    ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, restore_scan, write_scan,
+};
 pub use tarball::{TarballSummary, tarball_name, write_tarball};
 pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball};
 pub use writer::{LedgerStoreWriter, StoreSummary};

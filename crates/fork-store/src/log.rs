@@ -43,8 +43,9 @@ pub const BATCH_ENTRIES_MAX: u32 = 4096;
 /// Bytes after which a batch ends early: ledgers full of zkApps have entries of 3 kB.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// Longest key or value; those of ledgers stay below 4 kB.
-pub const ITEM_BYTES_MAX: usize = 1 << 20;
+/// Longest key or value. Accounts stay below 4 kB, but the `$tids!` record of one public key takes
+/// 32 bytes per token; this is room for 8 million.
+pub const ITEM_BYTES_MAX: usize = 256 << 20;
 
 const BLOCK_BYTES: usize = 32_768;
 const HEADER_BYTES: usize = 7;
@@ -98,9 +99,15 @@ impl<W: Write> LogWriter<W> {
     ///
     /// Fails when the sink does, and on a key or value above [`ITEM_BYTES_MAX`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        if key.len().max(value.len()) > ITEM_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "key or value too long for a ledger store",
+            ));
+        }
         self.batch.push(PUT);
-        push_item(key, &mut self.batch)?;
-        push_item(value, &mut self.batch)?;
+        push_item(key, &mut self.batch);
+        push_item(value, &mut self.batch);
         self.batch_entries += 1;
         self.entries += 1;
         if self.batch_entries == BATCH_ENTRIES_MAX || self.batch.len() >= BATCH_BYTES_MAX {
@@ -201,13 +208,7 @@ const fn masked(checksum: u32) -> u32 {
 }
 
 /// Appends a length as LEB128 and the bytes.
-fn push_item(item: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    if item.len() > ITEM_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "key or value too long for a ledger store",
-        ));
-    }
+fn push_item(item: &[u8], out: &mut Vec<u8>) {
     let mut length = item.len();
     while length >= 0x80 {
         out.push(length as u8 | 0x80);
@@ -215,7 +216,6 @@ fn push_item(item: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     }
     out.push(length as u8);
     out.extend_from_slice(item);
-    Ok(())
 }
 
 /// A log-only database directory being written.
@@ -357,9 +357,12 @@ mod tests {
         assert_eq!(first, [1, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0]);
         let last = &log[log.len() - 8 - BATCH_HEADER_BYTES..log.len() - 8];
         assert_eq!(last, [1, 16, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
-        let large = vec![0; ITEM_BYTES_MAX];
+        let large = vec![0; BATCH_BYTES_MAX / 4];
         let log = log_of(&vec![(vec![1], large); 5]);
-        let starts = fragments(&log).iter().filter(|(kind, _)| *kind <= 2).count();
+        let starts = fragments(&log)
+            .iter()
+            .filter(|(kind, _)| *kind <= 2)
+            .count();
         assert_eq!(starts, 2, "four entries fill a batch");
         let mut writer = LogWriter::new(Vec::new());
         assert!(writer.put(&[1], &vec![0; ITEM_BYTES_MAX + 1]).is_err());

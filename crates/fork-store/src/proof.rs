@@ -262,7 +262,7 @@ fn compare_entries(
     let owners = index.owners();
     let expected = entry_count(accounts, owners, layout.depth());
     if scanned.entries != expected {
-        problems.push(Problem::EntryCount {
+        comparer.problems.push(Problem::EntryCount {
             expected,
             found: scanned.entries,
         });

@@ -12,6 +12,9 @@ use crate::unpack::unpack_tarball;
 /// Files RocksDB may keep open; below the usual limit of 1024 per process.
 const OPEN_FILES_MAX: i32 = 512;
 
+/// Key and value of an entry.
+pub type RawEntry<'a> = (&'a [u8], &'a [u8]);
+
 /// An open store. Reading does not change its directory.
 ///
 /// RocksDB replays a log into memory even when it only reads, so an open log-only store takes about
@@ -156,7 +159,7 @@ impl Cursor<'_> {
     /// # Errors
     ///
     /// Fails when RocksDB cannot read on.
-    pub fn advance(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub fn advance(&mut self) -> Result<Option<RawEntry<'_>>, StoreError> {
         if self.started && self.entries.valid() {
             self.entries.next();
         }
@@ -169,7 +172,7 @@ impl Cursor<'_> {
     /// # Errors
     ///
     /// Fails when RocksDB could not read it.
-    pub fn current(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub fn current(&self) -> Result<Option<RawEntry<'_>>, StoreError> {
         match self.entries.item() {
             Some(entry) => Ok(Some(entry)),
             // The end and an error look alike until asked.

@@ -98,6 +98,9 @@ pub fn write_scan(store: &StoreReader, mut sink: impl Write) -> Result<ScanSumma
     Ok(digest.finish())
 }
 
+/// Key and value of a line.
+pub type OwnedEntry = (Vec<u8>, Vec<u8>);
+
 /// Reads scanner text, in constant memory.
 #[derive(Debug)]
 pub struct ScanParser<R> {
@@ -124,7 +127,7 @@ impl<R: BufRead> ScanParser<R> {
     ///
     /// Fails when the source does, on a malformed line, and on a key that is not above the one
     /// before it.
-    pub fn next_entry(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn next_entry(&mut self) -> Result<Option<OwnedEntry>, StoreError> {
         self.line.clear();
         self.number += 1;
         let read = (&mut self.source)
@@ -186,7 +189,7 @@ fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Parses a line that ends with its newline.
-fn parse_line(line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), ScanLineError> {
+fn parse_line(line: &[u8]) -> Result<OwnedEntry, ScanLineError> {
     let line = line.strip_suffix(b"\n").ok_or(ScanLineError::Unfinished)?;
     let key_length = line
         .iter()
@@ -216,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn parse(text: &str) -> Result<Vec<OwnedEntry>, StoreError> {
         let mut parser = ScanParser::new(text.as_bytes());
         let mut entries = Vec::new();
         while let Some(entry) = parser.next_entry()? {
@@ -255,7 +258,7 @@ mod tests {
         fn texts_round_trip(
             entries in prop::collection::btree_map(any::<Vec<u8>>(), any::<Vec<u8>>(), 0..20),
         ) {
-            let entries: Vec<(Vec<u8>, Vec<u8>)> = entries.into_iter().collect();
+            let entries: Vec<OwnedEntry> = entries.into_iter().collect();
             let mut text = Vec::new();
             for (key, value) in &entries {
                 push_line(key, value, &mut text);

@@ -106,7 +106,10 @@ fn member_name<R: Read>(
         Ok(name) if safe => Ok(Some(name.to_owned())),
         _ => Err(StoreError::tarball(
             tarball,
-            format!("holds a member with the unsafe name `{}`", path.escape_ascii()),
+            format!(
+                "holds a member with the unsafe name `{}`",
+                path.escape_ascii()
+            ),
         )),
     }
 }

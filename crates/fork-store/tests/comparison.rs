@@ -42,7 +42,11 @@ fn one_changed_account() {
     assert!(!found.is_equal());
     assert_eq!(found.changed, 1 + 36, "the account and the nodes above it");
     assert_eq!((found.only_left, found.only_right), (0, 0));
-    assert_eq!(found.differences.len(), 5 + 1, "five hash nodes, one account");
+    assert_eq!(
+        found.differences.len(),
+        5 + 1,
+        "five hash nodes, one account"
+    );
     let account = found.differences.last().unwrap();
     assert_eq!(account.entry, "account 7");
     let fields: Vec<&str> = account.fields.iter().map(|field| &*field.field).collect();
@@ -104,7 +108,10 @@ fn errors_name_the_path_and_say_a_cause_once() {
     let error = StoreReader::open(&directory).unwrap_err();
     assert!(matches!(error.kind(), StoreErrorKind::RocksDb { .. }));
     let messages = chain(&error);
-    assert!(messages[0].contains(directory.to_str().unwrap()), "{messages:?}");
+    assert!(
+        messages[0].contains(directory.to_str().unwrap()),
+        "{messages:?}"
+    );
     for pair in messages.windows(2) {
         assert!(!pair[0].contains(&pair[1]), "{messages:?}");
     }

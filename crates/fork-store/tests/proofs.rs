@@ -81,9 +81,16 @@ fn a_wrong_account_beside_a_right_root_is_refused() {
     .unwrap_err();
     assert_eq!(error.class(), Class::Wrong);
     let found = problems(Err(error));
-    assert!(matches!(found[0], Problem::Root { .. }), "the sum of it comes first");
-    assert!(found.iter().any(|problem| matches!(problem, Problem::Different { entry, .. }
-        if entry == "hash node at height 0, index 3")));
+    assert!(
+        matches!(found[0], Problem::Root { .. }),
+        "the sum of it comes first"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|problem| matches!(problem, Problem::Different { entry, .. }
+        if entry == "hash node at height 0, index 3"))
+    );
 }
 
 #[test]
@@ -96,7 +103,10 @@ fn an_unreadable_account_is_refused_by_index() {
     })
     .unwrap_err();
     assert_eq!(error.class(), Class::BadInput);
-    assert!(matches!(problems(Err(error))[..], [Problem::Account { index: 3, .. }]));
+    assert!(matches!(
+        problems(Err(error))[..],
+        [Problem::Account { index: 3, .. }]
+    ));
 }
 
 #[test]
@@ -195,9 +205,8 @@ fn another_ledger_is_refused() {
     let directory = temporary.path().join("store");
     let list = accounts(Era::Mesa, 20, 9);
     let summary = write(&directory, Era::Mesa, DEPTH, &list);
-    let prove = |era, depth, root: &LedgerHash, count| {
-        prove_store(&directory, era, depth, root, count)
-    };
+    let prove =
+        |era, depth, root: &LedgerHash, count| prove_store(&directory, era, depth, root, count);
     prove(Era::Mesa, DEPTH, &summary.root, 20).unwrap();
     let other = LedgerHash::new(FieldBytes::ONE);
     let found = problems(prove(Era::Mesa, DEPTH, &other, 21));
@@ -277,12 +286,26 @@ fn damaged_logs_are_refused() {
     assert!(ends.len() >= 2, "more than one batch");
     let prove = |log: &[u8]| prove_log(log, &directory, &summary.root, 1500);
     prove(&log).unwrap();
-    for position in [0, 4, 6, 7, 20, 5000, 32_770, ends[0], log.len() / 2, log.len() - 1] {
+    for position in [
+        0,
+        4,
+        6,
+        7,
+        20,
+        5000,
+        32_770,
+        ends[0],
+        log.len() / 2,
+        log.len() - 1,
+    ] {
         let mut damaged = log.clone();
         damaged[position] ^= 0x40;
         let error = prove(&damaged).unwrap_err();
         assert_eq!(error.class(), Class::BadInput, "byte {position}: {error}");
-        assert!(error.to_string().contains('`'), "the path is named: {error}");
+        assert!(
+            error.to_string().contains('`'),
+            "the path is named: {error}"
+        );
     }
     for length in [log.len() - 1, log.len() / 2, ends[0] + 3, ends[0] + 20, 5] {
         assert!(prove(&log[..length]).is_err(), "cut to {length} bytes");
@@ -324,13 +347,18 @@ fn the_writer_refuses_what_is_no_ledger() {
         for account in &list[..5] {
             writer.push_account(account).unwrap();
         }
-        let error = writer.finish(&tree(Era::Mesa, depth, accounts)).unwrap_err();
+        let error = writer
+            .finish(&tree(Era::Mesa, depth, accounts))
+            .unwrap_err();
         assert!(matches!(error.kind(), StoreErrorKind::OtherTree { .. }));
     }
 
     std::fs::write(temporary.path().join("empty/left-over"), b"x").unwrap();
     let error = create("empty").unwrap_err();
-    assert!(matches!(error.kind(), StoreErrorKind::DirectoryNotEmpty { .. }));
+    assert!(matches!(
+        error.kind(),
+        StoreErrorKind::DirectoryNotEmpty { .. }
+    ));
     let error = LedgerStoreWriter::create(&temporary.path().join("deep"), 0).unwrap_err();
     assert!(matches!(error.kind(), StoreErrorKind::Depth(_)));
     let error = StoreReader::open(temporary.path()).unwrap_err();

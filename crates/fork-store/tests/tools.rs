@@ -122,15 +122,57 @@ fn the_daemons_rocksdb_opens_a_copy_for_writing() {
 }
 
 #[test]
+fn rocksdb_reads_a_record_that_starts_with_seven_bytes_left() {
+    // 4,096 entries of 7 or 8 bytes behind 12 of batch header fill a block but for 7 bytes, where
+    // the next record puts an empty first fragment.
+    let content: common::Entries = (0..5000_u32)
+        .map(|number| {
+            (
+                number.to_be_bytes().to_vec(),
+                vec![9; usize::from(number < 4070)],
+            )
+        })
+        .collect();
+    let temporary = tempfile::tempdir().unwrap();
+    common::write_entries(temporary.path(), &content);
+    let log = common::log_bytes(temporary.path());
+    let header = &log[32_761..32_768];
+    assert_eq!(header[4..], [0, 0, 2], "length 0, kind first");
+    let store = StoreReader::open(temporary.path()).unwrap();
+    assert_eq!(entries(&store), content);
+    if has_ldb("rocksdb_reads_a_record_that_starts_with_seven_bytes_left") {
+        let database = format!("--db={}", text(temporary.path()));
+        let lines = run("ldb", &["--hex", &database, "scan"]).lines().count();
+        assert_eq!(lines, content.len());
+    }
+}
+
+#[test]
+fn a_record_longer_than_many_blocks_is_read() {
+    // The `$tids!` record of a public key with 65,536 tokens.
+    let content = common::Entries::from([
+        (vec![1], vec![7; 32 << 16]),
+        (vec![2], vec![8; 32 << 16]),
+        (vec![3], vec![9; 32 << 16]),
+        (vec![4], vec![]),
+    ]);
+    let temporary = tempfile::tempdir().unwrap();
+    common::write_entries(temporary.path(), &content);
+    let store = StoreReader::open(temporary.path()).unwrap();
+    assert_eq!(entries(&store), content);
+}
+
+#[test]
 fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
     let temporary = tempfile::tempdir().unwrap();
     let list = accounts(Era::Mesa, 700, 8);
     let build = |name: &str| {
         let directory = temporary.path().join(name);
         let summary = write(&directory, Era::Mesa, DEPTH, &list);
-        let tarball = temporary
-            .path()
-            .join(format!("{name}.{}", tarball_name("genesis_ledger", &summary.root, Era::Mesa)));
+        let tarball = temporary.path().join(format!(
+            "{name}.{}",
+            tarball_name("genesis_ledger", &summary.root, Era::Mesa)
+        ));
         let written = write_tarball(&directory, &tarball).unwrap();
         (tarball, written, summary)
     };
@@ -149,9 +191,16 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     let names: Vec<&str> = lines.iter().map(|line| line[5]).collect();
-    assert_eq!(names, ["./", "./000003.log", "./CURRENT", "./MANIFEST-000001"]);
+    assert_eq!(
+        names,
+        ["./", "./000003.log", "./CURRENT", "./MANIFEST-000001"]
+    );
     for line in &lines {
-        let mode = if line[5] == "./" { "drwxr-xr-x" } else { "-rw-r--r--" };
+        let mode = if line[5] == "./" {
+            "drwxr-xr-x"
+        } else {
+            "-rw-r--r--"
+        };
         assert_eq!(line[..2], [mode, "root/root"]);
         assert_eq!(line[3..5], ["1970-01-01", "00:00"]);
     }
@@ -167,7 +216,10 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
     let unpacked = temporary.path().join("unpacked");
     std::fs::create_dir(&unpacked).unwrap();
     run("tar", &["-C", text(&unpacked), "-xzf", text(&tarball)]);
-    assert_eq!(snapshot(&unpacked), snapshot(&temporary.path().join("first")));
+    assert_eq!(
+        snapshot(&unpacked),
+        snapshot(&temporary.path().join("first"))
+    );
 
     let scratch = temporary.path().join("scratch");
     let reader = StoreReader::open_tarball(&tarball, &scratch).unwrap();
@@ -289,8 +341,10 @@ fn only_whole_log_only_stores_are_packed() {
         copy(&directory, &partial);
         std::fs::remove_file(partial.join(name)).unwrap();
         let error = write_tarball(&partial, &target).unwrap_err();
-        assert!(matches!(error.kind(), StoreErrorKind::NotAStore { missing, .. }
-            if *missing == name));
+        assert!(
+            matches!(error.kind(), StoreErrorKind::NotAStore { missing, .. }
+            if *missing == name)
+        );
     }
     std::fs::write(directory.join("LOG"), b"").unwrap();
     let error = write_tarball(&directory, &target).unwrap_err();

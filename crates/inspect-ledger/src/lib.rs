@@ -1,1 +1,29 @@
-//! placeholder
+//! Looks into ledgers, blocks and ledger stores, and changes nothing.
+//!
+//! [`InspectLedger`] is the command line: `hash` and `accounts` compute roots and leaves from
+//! account lists, `block` recomputes a state hash, `scan` and `diff` read ledger stores and
+//! `tarball-name` gives the name a daemon looks for. The binary adds nothing but reporting.
+//!
+//! Every result that depends on a choice (era, loader, genesis winner, depth) names it, because
+//! another choice gives another root without any other sign.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod accounts;
+mod args;
+mod block;
+mod document;
+mod error;
+mod hash;
+mod leaves;
+mod store;
+mod worker;
+
+pub use accounts::{AccountLine, list_accounts};
+pub use args::{
+    AccountsArgs, BlockArgs, Command, DiffArgs, HashArgs, InspectLedger, ListArgs, Loader,
+    ScanArgs, TarballNameArgs, TarballPrefix, Winner,
+};
+pub use block::{BlockReport, Check, Claim, EpochReport, ProblemReport, inspect_block};
+pub use error::{InspectError, InspectErrorKind, LeafError};
+pub use hash::{HashReport, hash_list};
+pub use store::{DiffReport, DifferenceReport, FieldReport, diff, scan};

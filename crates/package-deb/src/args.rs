@@ -74,7 +74,7 @@ pub struct Args {
     pub build_url: Option<String>,
 
     /// Time of every file in the package, seconds since 1970 [default: the genesis time]
-    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true, value_parser = seconds)]
     pub source_date_epoch: Option<u64>,
 
     /// Print the version of this program
@@ -115,7 +115,11 @@ impl FromStr for GitHash {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        if text.len() == 8
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return Ok(Self(text.to_owned()));
         }
         refuse(format!(
@@ -241,7 +245,9 @@ mod tests {
 
     fn with(option: &str) -> Result<Args, clap::Error> {
         let name = option.split('=').next().unwrap_or(option);
-        let kept = GOOD.iter().filter(|one| !one.starts_with(&format!("{name}=")));
+        let kept = GOOD
+            .iter()
+            .filter(|one| !one.starts_with(&format!("{name}=")));
         Args::try_parse_from(kept.chain([&option]))
     }
 
@@ -262,11 +268,20 @@ mod tests {
     #[test]
     fn bad_values_are_usage_errors() {
         for (option, message) in [
-            ("--git-hash=6850301", "exactly 8 lower-case hexadecimal digits, found 7"),
-            ("--git-hash=6850301A", "exactly 8 lower-case hexadecimal digits"),
+            (
+                "--git-hash=6850301",
+                "exactly 8 lower-case hexadecimal digits, found 7",
+            ),
+            (
+                "--git-hash=6850301A",
+                "exactly 8 lower-case hexadecimal digits",
+            ),
             ("--git-hash=685030111", "found 9 characters"),
             ("--version=v4", "does not start with a digit"),
-            ("--version=1:4.0.0", "an epoch cannot be part of a file name"),
+            (
+                "--version=1:4.0.0",
+                "an epoch cannot be part of a file name",
+            ),
             ("--version=4_0", "only letters, digits"),
             ("--suite=nightly", "possible values: unstable, develop"),
             ("--codename=Bookworm", "lower-case letters"),
@@ -277,7 +292,10 @@ mod tests {
         ] {
             let error = with(option).unwrap_err();
             assert!(
-                matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue),
+                matches!(
+                    error.kind(),
+                    ErrorKind::ValueValidation | ErrorKind::InvalidValue
+                ),
                 "{option}"
             );
             assert_eq!(error.exit_code(), 2, "{option}");

@@ -5,9 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fork_fs::{FsError, HashingReader, Operation};
-use fork_types::document::{
-    Document, FileRef, LedgerDocument, NetworkDocument, NetworkLedger, Outcome,
-};
+use fork_types::document::{Document, FileRef, LedgerDocument, NetworkDocument, NetworkLedger};
 use fork_types::{LedgerHash, Role};
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,12 +87,7 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn same(
-        self,
-        what: &str,
-        expected: &str,
-        found: &str,
-    ) -> Result<(), DebError> {
+    fn same(self, what: &str, expected: &str, found: &str) -> Result<(), DebError> {
         if expected == found {
             return Ok(());
         }
@@ -115,7 +108,11 @@ impl Sides<'_> {
         hash: &str,
         s3_data_hash: &str,
     ) -> Result<(), DebError> {
-        self.same(&format!("hash of the {role} ledger"), &expected.hash.to_string(), hash)?;
+        self.same(
+            &format!("hash of the {role} ledger"),
+            &expected.hash.to_string(),
+            hash,
+        )?;
         self.same(
             &format!("s3_data_hash of the {role} ledger"),
             &expected.s3_data_hash,
@@ -324,19 +321,18 @@ impl Inputs {
             found_in: &path,
         };
         let found = digest_tarball(&path)?;
-        sides.same("size in bytes", &tarball.file.bytes.to_string(), &found.bytes.to_string())?;
+        sides.same(
+            "size in bytes",
+            &tarball.file.bytes.to_string(),
+            &found.bytes.to_string(),
+        )?;
         sides.same("SHA-256", &tarball.file.sha256, &found.sha256)?;
-        sides.same("SHA3-256 (s3_data_hash)", &tarball.s3_data_hash, &found.sha3_256)?;
+        sides.same(
+            "SHA3-256 (s3_data_hash)",
+            &tarball.s3_data_hash,
+            &found.sha3_256,
+        )?;
         Ok(path)
-    }
-
-    /// Names of checks that nothing could be compared for, which the report repeats.
-    pub fn not_run(&self) -> impl Iterator<Item = &str> {
-        self.network
-            .checks
-            .iter()
-            .filter(|check| check.outcome == Outcome::NotRun)
-            .map(|check| check.id.as_str())
     }
 }
 
@@ -364,8 +360,10 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Debian policy 5.6.1, for the part of the package name that the network gives.
 fn check_network_name(name: &str, path: &Path) -> Result<(), DebError> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
-    let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let starts_well =
+        name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     if starts_well && name.bytes().all(plain) {
         return Ok(());
     }
@@ -379,7 +377,10 @@ fn check_network_name(name: &str, path: &Path) -> Result<(), DebError> {
 fn check_tarball_name(role: Role, name: &str, path: &Path) -> Result<(), DebError> {
     let prefix = role.tarball_prefix();
     let is_hexadecimal = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let fits = name
         .strip_prefix(prefix)

@@ -8,7 +8,12 @@
 //! is what daemons and operators already rely on.
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::disallowed_methods
+    )
 )]
 
 mod args;
@@ -17,9 +22,7 @@ mod inputs;
 mod package;
 mod worker;
 
-pub use args::{
-    Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted,
-};
+pub use args::{Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;

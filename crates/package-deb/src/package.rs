@@ -125,16 +125,27 @@ fn builder(
     let network = &inputs.network.network;
     let bytes = |bytes: &[u8]| FileSource::Bytes(bytes.to_vec());
     let mut deb = DebBuilder::new(control, source_date_epoch);
-    let mut add = |name: &str, source| deb.add(&format!("{DATA_DIRECTORY}/{name}"), FILE_MODE, source);
+    let mut add =
+        |name: &str, source| deb.add(&format!("{DATA_DIRECTORY}/{name}"), FILE_MODE, source);
     // The daemon loads the config that carries its own commit without being told.
-    add(&format!("config_{}.json", args.git_hash), bytes(&inputs.config))?;
+    add(
+        &format!("config_{}.json", args.git_hash),
+        bytes(&inputs.config),
+    )?;
     add(&format!("{network}.json"), bytes(&inputs.config))?;
-    add(&format!("{network}.old.json"), bytes(&inputs.prefork_config))?;
+    add(
+        &format!("{network}.old.json"),
+        bytes(&inputs.prefork_config),
+    )?;
     for (name, path) in &inputs.tarballs {
         add(name, FileSource::File(path.clone()))?;
     }
     let unit = UNIT.replace("@SEED_LIST_URL@", &args.seed_list_url.for_unit());
-    deb.add("/usr/lib/systemd/user/mina.service", FILE_MODE, bytes(unit.as_bytes()))?;
+    deb.add(
+        "/usr/lib/systemd/user/mina.service",
+        FILE_MODE,
+        bytes(unit.as_bytes()),
+    )?;
     Ok(deb)
 }
 
@@ -159,8 +170,9 @@ fn read_back(path: &Path, written: &WrittenDeb, mtime: u64) -> Result<(), DebErr
             return Ok(());
         }
         let mut content = HashingReader::new(content);
-        io::copy(&mut content, &mut io::sink())
-            .map_err(|source| fork_fs::FsError::io(fork_fs::Operation::Read, Path::new(&path), source))?;
+        io::copy(&mut content, &mut io::sink()).map_err(|source| {
+            fork_fs::FsError::io(fork_fs::Operation::Read, Path::new(&path), source)
+        })?;
         let content = content.finish();
         let found = PackagedFile {
             mode: format!("{:04o}", entry.mode),

@@ -41,7 +41,10 @@ fn human(document: &DebDocument) -> String {
         document.git_hash
     );
     if !document.sources_verified {
-        let _ = writeln!(text, "warning: a source ledger had nothing to be compared with");
+        let _ = writeln!(
+            text,
+            "warning: a source ledger had nothing to be compared with"
+        );
     }
     text
 }

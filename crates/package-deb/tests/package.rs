@@ -1,5 +1,11 @@
 //! The package, judged by Debian's own tools.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 mod fake;
 
@@ -54,7 +60,10 @@ fn have(programs: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "missing on CI: {missing:?}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "missing on CI: {missing:?}"
+    );
     eprintln!("SKIPPED: missing {missing:?}");
     false
 }
@@ -75,7 +84,11 @@ fn run(command: &mut Command) -> String {
 fn layout_and_control_data_are_upstreams() {
     let root = tempfile::tempdir().unwrap();
     let (document, deb) = build(root.path(), "out", Options::default());
-    let paths: Vec<_> = document.contents.iter().map(|file| file.path.as_str()).collect();
+    let paths: Vec<_> = document
+        .contents
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
     let ledger = |kind: &str, seed: u32| format!("/var/lib/coda/{kind}_ledger_{seed:064x}.tar.gz");
     assert_eq!(
         paths,
@@ -107,7 +120,10 @@ fn equal_epoch_ledgers_are_packed_once() {
         unverified: true,
     };
     let (document, _) = build(root.path(), "out", options);
-    let epochs = document.contents.iter().filter(|file| file.path.contains("epoch_ledger"));
+    let epochs = document
+        .contents
+        .iter()
+        .filter(|file| file.path.contains("epoch_ledger"));
     assert_eq!(epochs.count(), 1);
     assert!(!document.sources_verified);
 }
@@ -129,7 +145,15 @@ fn two_builds_are_the_same_bytes() {
     assert_eq!(later.source_date_epoch, 5);
     assert_ne!(later.payload_sha256, one.payload_sha256);
     // Only the control data names the codename, so the payload is the same for each.
-    let trixie = with("trixie", &["--codename", "trixie", "--build-url", "https://ci.example/1"]);
+    let trixie = with(
+        "trixie",
+        &[
+            "--codename",
+            "trixie",
+            "--build-url",
+            "https://ci.example/1",
+        ],
+    );
     assert_eq!(trixie.payload_sha256, one.payload_sha256);
     assert_ne!(trixie.file.sha256, one.file.sha256);
 }
@@ -146,23 +170,35 @@ fn dpkg_deb_reads_it() {
     let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(&deb).arg(name));
     assert_eq!(field("Package"), format!("{PACKAGE}\n"));
     assert_eq!(field("Breaks"), "mina-devnet (<< 4.0.0-6850301)\n");
-    assert_eq!(field("Description").lines().last(), Some(" Built from 68503010"));
+    assert_eq!(
+        field("Description").lines().last(),
+        Some(" Built from 68503010")
+    );
     run(Command::new("dpkg-deb").arg("--info").arg(&deb));
-    let contents = run(Command::new("dpkg-deb").arg("--contents").arg(&deb).env("TZ", "UTC"));
+    let contents = run(Command::new("dpkg-deb")
+        .arg("--contents")
+        .arg(&deb)
+        .env("TZ", "UTC"));
     insta::assert_snapshot!("contents", contents);
 
     let unpacked = root.path().join("x");
     run(Command::new("dpkg-deb").arg("-R").arg(&deb).arg(&unpacked));
     for file in &document.contents {
         let found = fork_fs::sha256_file(&unpacked.join(&file.path[1..])).unwrap();
-        assert_eq!((found.sha256, found.bytes), (file.sha256.clone(), file.bytes));
+        assert_eq!(
+            (found.sha256, found.bytes),
+            (file.sha256.clone(), file.bytes)
+        );
     }
     let checked = run(Command::new("md5sum")
         .args(["--strict", "-c", "DEBIAN/md5sums"])
         .current_dir(&unpacked));
     assert_eq!(checked.lines().count(), document.contents.len());
     let unit = fs::read_to_string(unpacked.join("usr/lib/systemd/user/mina.service")).unwrap();
-    assert!(unit.contains(&format!("Environment=\"PEER_LIST_URL={SEEDS}\"\n")), "{unit}");
+    assert!(
+        unit.contains(&format!("Environment=\"PEER_LIST_URL={SEEDS}\"\n")),
+        "{unit}"
+    );
     assert!(!unit.contains('@'), "{unit}");
 }
 
@@ -191,8 +227,14 @@ fn installed_size_is_what_dpkg_gencontrol_counts() {
         .args(["-O", "-Ptree"])
         .arg(format!("-p{PACKAGE}"))
         .current_dir(&source));
-    let expected = control.lines().find(|line| line.starts_with("Installed-Size:")).unwrap();
-    let ours = run(Command::new("dpkg-deb").arg("--field").arg(&deb).arg("Installed-Size"));
+    let expected = control
+        .lines()
+        .find(|line| line.starts_with("Installed-Size:"))
+        .unwrap();
+    let ours = run(Command::new("dpkg-deb")
+        .arg("--field")
+        .arg(&deb)
+        .arg("Installed-Size"));
     assert_eq!(expected, format!("Installed-Size: {}", ours.trim()));
 }
 
@@ -210,7 +252,11 @@ fn dpkg_installs_verifies_and_removes_it() {
     fs::write(system.join("var/lib/dpkg/status"), "").unwrap();
     let dpkg = |arguments: &[&str]| {
         let mut command = Command::new("fakeroot");
-        command.arg("dpkg").arg("--root").arg(&system).args(arguments);
+        command
+            .arg("dpkg")
+            .arg("--root")
+            .arg(&system)
+            .args(arguments);
         // dpkg insists on finding these for maintainer scripts, of which there are none.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
@@ -227,9 +273,17 @@ fn dpkg_installs_verifies_and_removes_it() {
     // The negative control: a changed file is told.
     fs::write(system.join("var/lib/coda/devnet.json"), "{}").unwrap();
     let mut verify = Command::new("dpkg");
-    let found = verify.arg("--root").arg(&system).args(["--verify", PACKAGE]).output().unwrap();
+    let found = verify
+        .arg("--root")
+        .arg(&system)
+        .args(["--verify", PACKAGE])
+        .output()
+        .unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
-    assert!(found.contains("??5?????? ") && found.contains("/var/lib/coda/devnet.json"), "{found}");
+    assert!(
+        found.contains("??5?????? ") && found.contains("/var/lib/coda/devnet.json"),
+        "{found}"
+    );
     dpkg(&["--purge", PACKAGE]);
     assert!(!system.join("var/lib/coda").exists());
 }
@@ -238,8 +292,14 @@ fn dpkg_installs_verifies_and_removes_it() {
 /// They are accepted here and not in the package: an override file would be one more file than
 /// upstream's.
 const LINTIAN_ACCEPTED: [(&str, &str); 4] = [
-    ("no-changelog", "upstream ships no /usr/share/doc/<package> at all"),
-    ("no-copyright-file", "as above; the licence is in the License field"),
+    (
+        "no-changelog",
+        "upstream ships no /usr/share/doc/<package> at all",
+    ),
+    (
+        "no-copyright-file",
+        "as above; the licence is in the License field",
+    ),
     (
         "unknown-field",
         "License, Label, Vendor, Codename and Suite are upstream's, for its package repository",
@@ -255,13 +315,24 @@ fn lintian_has_nothing_new_to_say() {
     let root = tempfile::tempdir().unwrap();
     let (_, deb) = build(root.path(), "out", Options::default());
     let output = Command::new("lintian")
-        .args(["--allow-root", "--no-cfg", "--tag-display-limit", "0", "--fail-on", "none"])
+        .args([
+            "--allow-root",
+            "--no-cfg",
+            "--tag-display-limit",
+            "0",
+            "--fail-on",
+            "none",
+        ])
         .arg(&deb)
         .env("LC_ALL", "C.UTF-8")
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let found: BTreeSet<&str> = text
         .lines()
         .filter_map(|line| line.split_once(": ")?.1.split_once(": "))
@@ -275,25 +346,93 @@ fn fails(fake: &Fake, root: &Path) -> DebError {
     let output = root.join("out");
     let error = package_deb::package(&args(fake, &output, &[]), &|_| ()).unwrap_err();
     assert!(!output.exists());
-    let left: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+    let left: Vec<_> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with('.')),
+        "{left:?}"
+    );
     error
 }
 
 #[test]
 fn every_contradiction_is_found() {
     // What is changed, in which file, and what the message must name.
-    type Change = (&'static str, &'static str, &'static str, Class, &'static str);
+    type Change = (
+        &'static str,
+        &'static str,
+        &'static str,
+        Class,
+        &'static str,
+    );
     let changes: [Change; 9] = [
-        ("genesis/ledger.json", "\"role\": \"genesis\"", "\"role\": \"next\"", Class::Usage, "the next ledger was given twice"),
-        ("genesis/ledger.json", "\"entries\"", "\"entires\"", Class::BadInput, "ledger.json"),
-        ("genesis/ledger.json", "\"s3_data_hash\": \"", "\"s3_data_hash\": \"0", Class::Wrong, "s3_data_hash of the genesis ledger"),
-        ("staking/ledger.json", "\"sha256\": \"c0c0", "\"sha256\": \"c1c0", Class::Wrong, "candidate of the staking ledger"),
-        ("staking/ledger.json", "\"name\": \"epoch_", "\"name\": \"genesis_", Class::Wrong, "name of the staking tarball"),
-        ("network/network.json", "\"sources_verified\": true", "\"sources_verified\": false", Class::Wrong, "whether every source ledger was verified"),
-        ("network/network.json", "\"network\": \"devnet\",\n  \"config\"", "\"network\": \"Dev net\",\n  \"config\"", Class::BadInput, "network name `Dev net`"),
-        ("network/network.json", "859560", "859561", Class::Wrong, "proof.fork.global_slot_since_genesis is 859560"),
-        ("network/config.json", "500000", "500001", Class::Wrong, "config.json` has SHA-256"),
+        (
+            "genesis/ledger.json",
+            "\"role\": \"genesis\"",
+            "\"role\": \"next\"",
+            Class::Usage,
+            "the next ledger was given twice",
+        ),
+        (
+            "genesis/ledger.json",
+            "\"entries\"",
+            "\"entires\"",
+            Class::BadInput,
+            "ledger.json",
+        ),
+        (
+            "genesis/ledger.json",
+            "\"s3_data_hash\": \"",
+            "\"s3_data_hash\": \"0",
+            Class::Wrong,
+            "s3_data_hash of the genesis ledger",
+        ),
+        (
+            "staking/ledger.json",
+            "\"sha256\": \"c0c0",
+            "\"sha256\": \"c1c0",
+            Class::Wrong,
+            "candidate of the staking ledger",
+        ),
+        (
+            "staking/ledger.json",
+            "\"name\": \"epoch_",
+            "\"name\": \"genesis_",
+            Class::Wrong,
+            "name of the staking tarball",
+        ),
+        (
+            "network/network.json",
+            "\"sources_verified\": true",
+            "\"sources_verified\": false",
+            Class::Wrong,
+            "whether every source ledger was verified",
+        ),
+        (
+            "network/network.json",
+            "\"network\": \"devnet\",\n  \"config\"",
+            "\"network\": \"Dev net\",\n  \"config\"",
+            Class::BadInput,
+            "network name `Dev net`",
+        ),
+        (
+            "network/network.json",
+            "859560",
+            "859561",
+            Class::Wrong,
+            "proof.fork.global_slot_since_genesis is 859560",
+        ),
+        (
+            "network/config.json",
+            "500000",
+            "500001",
+            Class::Wrong,
+            "config.json` has SHA-256",
+        ),
     ];
     for (file, from, to, class, message) in changes {
         let root = tempfile::tempdir().unwrap();
@@ -305,7 +444,10 @@ fn every_contradiction_is_found() {
         fs::write(&path, text.replace(from, to)).unwrap();
         let error = fails(&fake, root.path());
         assert_eq!(error.class(), class, "{file} {from}: {error}");
-        assert!(error.to_string().contains(message), "{file} {from}: {error}");
+        assert!(
+            error.to_string().contains(message),
+            "{file} {from}: {error}"
+        );
     }
 
     let root = tempfile::tempdir().unwrap();
@@ -340,7 +482,10 @@ fn missing_inputs_and_existing_outputs_are_told() {
     fake.ledgers[2] = fake.ledgers[1].clone();
     let error = fails(&fake, root.path());
     assert_eq!(error.class(), Class::Usage);
-    assert!(error.to_string().contains("staking ledger was given twice"), "{error}");
+    assert!(
+        error.to_string().contains("staking ledger was given twice"),
+        "{error}"
+    );
     fake.ledgers[2] = root.path().join("nowhere");
     let error = fails(&fake, root.path());
     assert_eq!(error.class(), Class::BadInput);
@@ -358,9 +503,15 @@ fn exit_codes_and_streams_of_the_binary() {
     };
     let full = |output: &Path| {
         let mut command = binary();
-        command.arg("--network-config").arg(&fake.network).arg("--ledgers").args(&fake.ledgers);
+        command
+            .arg("--network-config")
+            .arg(&fake.network)
+            .arg("--ledgers")
+            .args(&fake.ledgers);
         command.args(["--version", "4.0.0-6850301", "--git-hash", "68503010"]);
-        command.args(["--seed-list-url", SEEDS, "--format", "json", "--output"]).arg(output);
+        command
+            .args(["--seed-list-url", SEEDS, "--format", "json", "--output"])
+            .arg(output);
         command
     };
     let output = root.path().join("out");

@@ -46,12 +46,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub docker_archive: Option<PathBuf>,
 
-    /// Tag of the image, or NAME:TAG [default: mina-daemon:<version>-<codename>-<network>]
+    /// Tag of the image, or NAME:TAG [default: mina-daemon:VERSION-CODENAME-NETWORK]
     #[arg(long, value_name = "TAG")]
     pub tag: Option<Tag>,
 
     /// Time of the image and of dpkg's files, seconds since 1970 [default: the package's]
-    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", value_parser = clap::value_parser!(u64).range(..=SECONDS_MAX))]
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true, value_parser = clap::value_parser!(u64).range(..=SECONDS_MAX))]
     pub source_date_epoch: Option<u64>,
 
     /// How to report
@@ -153,7 +153,10 @@ impl FromStr for Tag {
         let tag_is_plain = tag.len() <= TAG_BYTES_MAX
             && tag.bytes().next().is_some_and(word)
             && tag.bytes().all(|byte| word(byte) || b".-".contains(&byte));
-        let name_is_plain = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        let name_is_plain = name
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric())
             && name.bytes().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-/:".contains(&byte)
             });
@@ -176,13 +179,15 @@ mod tests {
     use super::*;
 
     fn parse(option: &str, value: &str) -> Result<Args, clap::Error> {
-        let mut line = vec!["package-image"];
-        let defaults = [("--deb", "a.deb"), ("--base", "oci:base"), ("--output", "out")];
-        for (name, default) in defaults {
-            line.extend([name, if name == option { value } else { default }]);
-        }
-        if !defaults.iter().any(|(name, _)| *name == option) {
-            line.extend([option, value]);
+        let mut line = vec!["package-image".to_owned(), format!("{option}={value}")];
+        for (name, default) in [
+            ("--deb", "a.deb"),
+            ("--base", "oci:base"),
+            ("--output", "out"),
+        ] {
+            if name != option {
+                line.push(format!("{name}={default}"));
+            }
         }
         Args::try_parse_from(line)
     }
@@ -192,10 +197,16 @@ mod tests {
         Args::command().debug_assert();
         let args = parse("--base", "rootfs:/a:b").unwrap();
         assert_eq!(args.base, BaseRef::Rootfs(PathBuf::from("/a:b")));
-        let tag = parse("--tag", "registry:5000/a/b:1.0-x").unwrap().tag.unwrap();
+        let tag = parse("--tag", "registry:5000/a/b:1.0-x")
+            .unwrap()
+            .tag
+            .unwrap();
         assert_eq!(tag.to_string(), "registry:5000/a/b:1.0-x");
         assert_eq!(tag.tag(), "1.0-x");
-        assert_eq!("4.0.0".parse::<Tag>().unwrap().to_string(), "mina-daemon:4.0.0");
+        assert_eq!(
+            "4.0.0".parse::<Tag>().unwrap().to_string(),
+            "mina-daemon:4.0.0"
+        );
     }
 
     #[test]
@@ -207,8 +218,16 @@ mod tests {
     #[test]
     fn bad_values_are_usage_errors() {
         for (option, value, message) in [
-            ("--base", "debian:bookworm", "registry references are not read yet"),
-            ("--base", "base.tar", "is not oci:DIR, docker-archive:FILE or rootfs:DIR"),
+            (
+                "--base",
+                "debian:bookworm",
+                "registry references are not read yet",
+            ),
+            (
+                "--base",
+                "base.tar",
+                "is not oci:DIR, docker-archive:FILE or rootfs:DIR",
+            ),
             ("--base", "oci:", "no path after `oci:`"),
             ("--tag", "a b", "is not a tag"),
             ("--tag", "-a", "is not a tag"),
@@ -218,7 +237,10 @@ mod tests {
         ] {
             let error = parse(option, value).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{option} {value}");
-            assert!(error.to_string().contains(message), "{option} {value}: {error}");
+            assert!(
+                error.to_string().contains(message),
+                "{option} {value}: {error}"
+            );
         }
     }
 }

@@ -28,10 +28,32 @@ const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
 /// Fields dpkg knows, in the order it writes them; all others follow in the package's order.
 const FIELDS: [&str; 26] = [
-    "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size",
-    "Origin", "Maintainer", "Bugs", "Architecture", "Multi-Arch", "Source", "Version", "Replaces",
-    "Provides", "Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts",
-    "Enhances", "Conffiles", "Filename", "Description",
+    "Package",
+    "Essential",
+    "Protected",
+    "Status",
+    "Priority",
+    "Section",
+    "Installed-Size",
+    "Origin",
+    "Maintainer",
+    "Bugs",
+    "Architecture",
+    "Multi-Arch",
+    "Source",
+    "Version",
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
+    "Conffiles",
+    "Filename",
+    "Description",
 ];
 
 /// Control files that are only data; anything else is a script or makes dpkg do more than copy.
@@ -40,7 +62,15 @@ const INERT_CONTROL_FILES: [&str; 2] = ["control", "md5sums"];
 /// Whether a file of the base is needed here.
 #[must_use]
 pub fn is_needed(path: &str) -> bool {
-    [STATUS, FORMAT, ARCHITECTURES, DIVERSIONS, OVERRIDES, TRIGGERS].contains(&path)
+    [
+        STATUS,
+        FORMAT,
+        ARCHITECTURES,
+        DIVERSIONS,
+        OVERRIDES,
+        TRIGGERS,
+    ]
+    .contains(&path)
         || OS_RELEASE.contains(&path)
         || (path.starts_with(INFO) && path.ends_with(".list"))
 }
@@ -73,7 +103,10 @@ impl<'a> Database<'a> {
             return Err(strange(format!("there is no file `/{STATUS}`")));
         };
         if let Some(format) = text(tree, FORMAT)?.filter(|format| format.trim() != "1") {
-            return Err(strange(format!("its database has format {}", format.trim())));
+            return Err(strange(format!(
+                "its database has format {}",
+                format.trim()
+            )));
         }
         let packages = Paragraph::parse_all(&status)?
             .into_iter()
@@ -108,7 +141,9 @@ impl<'a> Database<'a> {
     pub fn pretty_name(&self) -> Result<Option<String>, ImageError> {
         for path in OS_RELEASE {
             if let Some(text) = text(self.tree, path)? {
-                let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+                let value = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("PRETTY_NAME="));
                 return Ok(value.map(|value| value.trim_matches(['"', '\'']).to_owned()));
             }
         }
@@ -146,7 +181,11 @@ impl<'a> Database<'a> {
                 return needs(format!("it has a control file `{file}`"));
             }
         }
-        if payload.control.get("Multi-Arch").is_some_and(|value| value == "same") {
+        if payload
+            .control
+            .get("Multi-Arch")
+            .is_some_and(|value| value == "same")
+        {
             return needs("it is `Multi-Arch: same`".to_owned());
         }
         for line in text(self.tree, TRIGGERS)?.unwrap_or_default().lines() {
@@ -183,12 +222,20 @@ impl<'a> Database<'a> {
     fn check_relations(&self, payload: &Payload) -> Result<(), ImageError> {
         for (one, version) in self.installed() {
             if one.name == payload.name {
-                return Err(refused(payload, format!("it is already there, in version {version}")));
+                return Err(refused(
+                    payload,
+                    format!("it is already there, in version {version}"),
+                ));
             }
             for field in ["Conflicts", "Breaks"] {
                 let theirs = parse_field(&one.paragraph, field)?;
-                if theirs.iter().flatten().any(|relation| hits(relation, &payload.control, &payload.name, &payload.version)) {
-                    return Err(refused(payload, format!("{} {version} declares {field} on it", one.name)));
+                if theirs.iter().flatten().any(|relation| {
+                    hits(relation, &payload.control, &payload.name, &payload.version)
+                }) {
+                    return Err(refused(
+                        payload,
+                        format!("{} {version} declares {field} on it", one.name),
+                    ));
                 }
                 let ours = parse_field(&payload.control, field)?;
                 let hit = ours
@@ -198,7 +245,10 @@ impl<'a> Database<'a> {
                 if let Some(relation) = hit {
                     return Err(refused(
                         payload,
-                        format!("it has {field}: {relation}, and {} {version} is there", one.name),
+                        format!(
+                            "it has {field}: {relation}, and {} {version} is there",
+                            one.name
+                        ),
                     ));
                 }
             }
@@ -233,8 +283,18 @@ impl<'a> Database<'a> {
             .collect();
         for (path, ours) in &payload.entries {
             let absolute = format!("/{path}");
+            // A layer is sorted, and unpacked in that order.
+            if matches!(&ours.entry.kind, DataEntryKind::HardLink { target } if target >= path) {
+                return Err(refused(
+                    payload,
+                    format!("hard link `{absolute}` sorts before its file"),
+                ));
+            }
             if special.contains(&absolute.as_str()) {
-                return Err(refused(payload, format!("`{absolute}` is diverted or has an override")));
+                return Err(refused(
+                    payload,
+                    format!("`{absolute}` is diverted or has an override"),
+                ));
             }
             let Some(theirs) = self.tree.get(path) else {
                 continue;
@@ -243,11 +303,17 @@ impl<'a> Database<'a> {
             match (&theirs.entry.kind, is_directory) {
                 (DataEntryKind::Directory, true) => {}
                 (DataEntryKind::Directory, false) => {
-                    return Err(refused(payload, format!("`{absolute}` is a directory there")));
+                    return Err(refused(
+                        payload,
+                        format!("`{absolute}` is a directory there"),
+                    ));
                 }
                 // dpkg would follow the link; a layer would replace it, and break the base.
                 (_, true) => {
-                    return Err(refused(payload, format!("`{absolute}` is not a directory there")));
+                    return Err(refused(
+                        payload,
+                        format!("`{absolute}` is not a directory there"),
+                    ));
                 }
                 (_, false) => {
                     if let Some(owner) = self.owner(&absolute)? {
@@ -262,7 +328,9 @@ impl<'a> Database<'a> {
     /// The package that lists a path.
     fn owner(&self, absolute: &str) -> Result<Option<String>, ImageError> {
         for (path, node) in self.tree.iter() {
-            let list = path.strip_prefix(INFO).and_then(|name| name.strip_suffix(".list"));
+            let list = path
+                .strip_prefix(INFO)
+                .and_then(|name| name.strip_suffix(".list"));
             let Some((name, content)) = list.zip(node.content.as_deref()) else {
                 continue;
             };
@@ -282,8 +350,15 @@ impl<'a> Database<'a> {
         let own = stanza(&payload.control)?.to_string();
         let mut text = String::new();
         let mut pending = Some(own);
-        for block in self.status.split("\n\n").map(str::trim_end).filter(|block| !block.is_empty()) {
-            let name = block.lines().find_map(|line| line.strip_prefix("Package: "));
+        for block in self
+            .status
+            .split("\n\n")
+            .map(str::trim_end)
+            .filter(|block| !block.is_empty())
+        {
+            let name = block
+                .lines()
+                .find_map(|line| line.strip_prefix("Package: "));
             let name = name.unwrap_or_default().trim();
             if name == payload.name {
                 // Left over from a removal; dpkg replaces it.
@@ -305,12 +380,9 @@ impl Installed {
         let strange = |problem: String| ImageError::from(ImageErrorKind::NotDebian { problem });
         let name = paragraph.require("Package")?.to_owned();
         let version = match state.rsplit(' ').next() {
-            Some("installed") => Some(
-                paragraph
-                    .require("Version")?
-                    .parse()
-                    .map_err(|error: fork_package::version::VersionError| strange(error.to_string()))?,
-            ),
+            Some("installed") => Some(paragraph.require("Version")?.parse().map_err(
+                |error: fork_package::version::VersionError| strange(error.to_string()),
+            )?),
             Some("config-files" | "not-installed") => None,
             _ => return Err(strange(format!("package {name} is in state `{state}`"))),
         };
@@ -383,7 +455,9 @@ fn push(text: &mut String, block: Option<String>) {
 
 fn text(tree: &Tree, path: &str) -> Result<Option<String>, ImageError> {
     let content = tree.get(path).and_then(|node| node.content.as_deref());
-    content.map(|content| as_text(path, content).map(str::to_owned)).transpose()
+    content
+        .map(|content| as_text(path, content).map(str::to_owned))
+        .transpose()
 }
 
 fn as_text<'a>(path: &str, content: &'a [u8]) -> Result<&'a str, ImageError> {

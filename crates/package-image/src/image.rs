@@ -115,7 +115,10 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
         },
         package_layer_digest,
         contents: payload.contents(),
-        sources_verified: payload.document.as_ref().is_some_and(|one| one.sources_verified),
+        sources_verified: payload
+            .document
+            .as_ref()
+            .is_some_and(|one| one.sources_verified),
         deb: payload.file,
         docker_archive,
     };
@@ -130,7 +133,10 @@ fn archive_paths(args: &Args, output: &StagedDir) -> Result<Option<(PathBuf, Str
     let Some(path) = &args.docker_archive else {
         return Ok(None);
     };
-    let inside = path.strip_prefix(&args.output.output).ok().and_then(Path::to_str);
+    let inside = path
+        .strip_prefix(&args.output.output)
+        .ok()
+        .and_then(Path::to_str);
     if let Some(name) = inside {
         let staged = fork_fs::child(output.path(), name)?;
         return Ok(Some((staged, name.to_owned())));
@@ -138,19 +144,34 @@ fn archive_paths(args: &Args, output: &StagedDir) -> Result<Option<(PathBuf, Str
     if fork_fs::exists(path) && !args.output.force {
         return Err(ImageErrorKind::ArchiveExists { path: path.clone() }.into());
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     Ok(Some((path.clone(), name)))
 }
 
 /// `<version>-<codename>-<network>`, as upstream tags its network images.
 fn default_tag(payload: &Payload) -> Result<Tag, ImageError> {
     let mut parts = vec![payload.version.as_str()];
-    parts.extend(payload.control.get("Codename").filter(|name| !name.is_empty()));
+    parts.extend(
+        payload
+            .control
+            .get("Codename")
+            .filter(|name| !name.is_empty()),
+    );
     let network = payload
         .name
         .strip_prefix("mina-")
         .and_then(|rest| rest.strip_suffix("-config"));
-    parts.extend(payload.document.as_ref().map(|one| one.network.as_str()).or(network));
+    parts.extend(
+        payload
+            .document
+            .as_ref()
+            .map(|one| one.network.as_str())
+            .or(network),
+    );
     parts.join("-").parse().map_err(|_| {
         ImageErrorKind::NoTag {
             version: payload.version.to_string(),
@@ -178,9 +199,7 @@ impl Base {
             architecture: args.architecture.as_deref(),
         };
         match &args.base {
-            BaseRef::Oci(path) => {
-                Self::copy("oci", Image::open_layout(path, selection)?, layout)
-            }
+            BaseRef::Oci(path) => Self::copy("oci", Image::open_layout(path, selection)?, layout),
             BaseRef::DockerArchive(path) => {
                 let scratch = tempfile::tempdir_in(scratch)
                     .map_err(|source| FsError::io(Operation::CreateDirectory, scratch, source))?;
@@ -215,7 +234,10 @@ impl Base {
     ) -> Result<Self, ImageError> {
         let rootfs = Rootfs::open(path)?;
         if !rootfs.skipped().is_empty() {
-            note(&format!("left out: {} devices and sockets", rootfs.skipped().len()));
+            note(&format!(
+                "left out: {} devices and sockets",
+                rootfs.skipped().len()
+            ));
         }
         let layer = layout.put_layer(|tar| rootfs.write(tar, seconds))?;
         // The architecture is settled once the system's own word is known.
@@ -273,7 +295,10 @@ fn describe(config: &mut ImageConfig, payload: &Payload, base: &Digest, created:
     config.created = Some(created.to_owned());
     for (name, value) in [
         ("org.opencontainers.image.base.digest", base.to_string()),
-        ("org.opencontainers.image.version", payload.version.to_string()),
+        (
+            "org.opencontainers.image.version",
+            payload.version.to_string(),
+        ),
         ("forkpack.package", payload.name.clone()),
         ("forkpack.deb.sha256", payload.file.sha256.clone()),
     ] {

@@ -6,7 +6,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fork_fs::{FsError, HashingReader, Operation};
-use fork_package::{DataEntry, DataEntryKind, DebReader, PackageVersion, Paragraph};
+use fork_package::version::VersionError;
+use fork_package::{
+    DataEntry, DataEntryKind, DebReader, PackageError, PackageErrorKind, PackageVersion, Paragraph,
+};
 use fork_types::document::{DebDocument, Document, FileRef, PackagedFile};
 
 use crate::error::{ImageError, ImageErrorKind};
@@ -62,12 +65,10 @@ impl Payload {
         let control = reader.control().clone();
         let name = control.require("Package")?.to_owned();
         let version = control.require("Version")?;
-        let version: PackageVersion = version.parse().map_err(|error| {
-            let error: fork_package::version::VersionError = error;
-            ImageErrorKind::NeedsRunning {
-                package: name.clone(),
+        let version: PackageVersion = version.parse().map_err(|error: VersionError| {
+            PackageError::from(PackageErrorKind::Control {
                 problem: error.to_string(),
-            }
+            })
         })?;
         let mut spool = tempfile::tempfile_in(scratch)
             .map_err(|source| FsError::io(Operation::Create, scratch, source))?;
@@ -169,10 +170,16 @@ impl Payload {
         same("architecture", &document.architecture, architecture)?;
         same("payload SHA-256", &document.payload_sha256, payload_sha256)?;
         let list = |files: &[PackagedFile]| {
-            let lines = files.iter().map(|file| format!("{} {}", file.mode, file.path));
+            let lines = files
+                .iter()
+                .map(|file| format!("{} {}", file.mode, file.path));
             lines.collect::<Vec<_>>().join(", ")
         };
-        same("list of files", &list(&document.contents), &list(&self.contents()))
+        same(
+            "list of files",
+            &list(&document.contents),
+            &list(&self.contents()),
+        )
     }
 }
 
@@ -183,7 +190,11 @@ fn locate(deb: &Path) -> Result<(PathBuf, FileRef, Option<DebDocument>), ImageEr
         return Ok((path, document.file.clone(), Some(document)));
     }
     let directory = deb.parent().unwrap_or(Path::new(""));
-    let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = deb
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if fork_fs::exists(&directory.join(DebDocument::FILE_NAME)) {
         let (document, _) = fork_fs::read_document::<DebDocument>(directory)?;
         if document.file.name == name {

@@ -42,10 +42,17 @@ fn human(document: &ImageDocument) -> String {
         let _ = writeln!(text, "  {} {:>12} {}", file.mode, file.bytes, file.path);
     }
     if let Some(archive) = &document.docker_archive {
-        let _ = writeln!(text, "docker archive {} ({} bytes)", archive.name, archive.bytes);
+        let _ = writeln!(
+            text,
+            "docker archive {} ({} bytes)",
+            archive.name, archive.bytes
+        );
     }
     if !document.sources_verified {
-        let _ = writeln!(text, "warning: nothing says that the ledgers' sources were verified");
+        let _ = writeln!(
+            text,
+            "warning: nothing says that the ledgers' sources were verified"
+        );
     }
     text
 }

@@ -2,7 +2,13 @@
 //!
 //! Needs root, debootstrap's result (made by `scripts/make-base-rootfs` when it is not in the cache
 //! yet), dpkg and Docker. The engine is started here, with its own data and socket, and stopped.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 #[path = "../../package-deb/tests/fake/mod.rs"]
 mod fake;
@@ -38,7 +44,10 @@ fn have(programs: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "missing on CI: {missing:?}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "missing on CI: {missing:?}"
+    );
     eprintln!("SKIPPED: missing {missing:?}");
     false
 }
@@ -62,7 +71,9 @@ fn rootfs() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let directory = workspace.join("target/forkpack-test-cache/rootfs-bookworm");
     if !directory.exists() {
-        run(Command::new(workspace.join("scripts/make-base-rootfs")).arg(&directory).arg("bookworm"));
+        run(Command::new(workspace.join("scripts/make-base-rootfs"))
+            .arg(&directory)
+            .arg("bookworm"));
     }
     directory
 }
@@ -86,8 +97,16 @@ fn deb(root: &Path) -> (DebDocument, PathBuf) {
 }
 
 fn image(deb: &Path, base: &str, output: &Path, more: &[&str]) -> ImageDocument {
-    let mut line = vec![OsStr::new("package-image"), OsStr::new("--deb"), deb.as_os_str()];
-    line.extend([OsStr::new("--base"), OsStr::new(base), OsStr::new("--output")]);
+    let mut line = vec![
+        OsStr::new("package-image"),
+        OsStr::new("--deb"),
+        deb.as_os_str(),
+    ];
+    line.extend([
+        OsStr::new("--base"),
+        OsStr::new(base),
+        OsStr::new("--output"),
+    ]);
     line.push(output.as_os_str());
     line.extend(more.iter().map(OsStr::new));
     let args = package_image::Args::try_parse_from(line).unwrap();
@@ -123,7 +142,11 @@ fn the_database_is_what_dpkg_writes() {
     ] {
         let ours = tree.get(&path).unwrap().content.clone().unwrap();
         let theirs = fs::read(system.join(&path)).unwrap();
-        assert_eq!(String::from_utf8(ours).unwrap(), String::from_utf8(theirs).unwrap(), "{path}");
+        assert_eq!(
+            String::from_utf8(ours).unwrap(),
+            String::from_utf8(theirs).unwrap(),
+            "{path}"
+        );
     }
     // Everything else of the system is as it was, and the package's files are there.
     for (path, _) in tree.iter() {
@@ -144,7 +167,13 @@ impl Engine {
         let host = format!("unix://{}", root.path().join("d.sock").display());
         let log = fs::File::create(root.path().join("log")).unwrap();
         let child = Command::new("dockerd")
-            .args(["--iptables=false", "--bridge=none", "--storage-driver=vfs", "--host", &host])
+            .args([
+                "--iptables=false",
+                "--bridge=none",
+                "--storage-driver=vfs",
+                "--host",
+                &host,
+            ])
             .arg("--data-root")
             .arg(root.path().join("data"))
             .arg("--exec-root")
@@ -158,7 +187,13 @@ impl Engine {
             .unwrap();
         let mut engine = Self { child, host, root };
         let started = Instant::now();
-        while !engine.command(&["version"]).output().unwrap().status.success() {
+        while !engine
+            .command(&["version"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+        {
             let ended = engine.child.try_wait().unwrap();
             let late = started.elapsed() > START_TIMEOUT;
             if late || ended.is_some() {
@@ -195,28 +230,47 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         // A plain kill would leave its containerd behind.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         let _ = self.child.wait();
     }
 }
 
-/// What must hold inside every image.
+/// What must hold inside every image. One container for all of it: with the vfs driver, each one
+/// copies the whole file system.
 fn check_inside(engine: &Engine, image: &str, document: &DebDocument) {
-    let status = engine.inside(image, &["dpkg", "-s", PACKAGE]);
+    let paths: Vec<&str> = document
+        .contents
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    let script = [
+        format!("dpkg -s {PACKAGE}"),
+        format!("dpkg -L {PACKAGE}"),
+        format!("sha256sum {}", paths.join(" ")),
+        "dpkg --verify".to_owned(),
+        "dpkg --audit".to_owned(),
+        // The base is whole: programs run, and links of the merged /usr lead somewhere.
+        "test -L /bin".to_owned(),
+        "perl -e 1".to_owned(),
+    ]
+    .join(" && echo === && ");
+    let output = engine.inside(image, &["/bin/sh", "-c", &script]);
+    let parts: Vec<&str> = output.split("===\n").collect();
+    let [status, listed, sums, verified, audited, ..] = parts.as_slice() else {
+        panic!("{output}");
+    };
     assert!(status.contains("Status: install ok installed"), "{status}");
     assert!(status.contains("Version: 4.0.0-6850301"), "{status}");
-    let listed = engine.inside(image, &["dpkg", "-L", PACKAGE]);
-    assert_eq!(engine.inside(image, &["dpkg", "--verify"]), "");
-    assert_eq!(engine.inside(image, &["dpkg", "--audit"]), "");
-    let mut command = vec!["sha256sum"];
-    command.extend(document.contents.iter().map(|file| file.path.as_str()));
-    let sums = engine.inside(image, &command);
+    assert_eq!((*verified, *audited), ("", ""));
     for file in &document.contents {
         assert!(listed.lines().any(|line| line == file.path), "{listed}");
-        assert!(sums.contains(&format!("{}  {}\n", file.sha256, file.path)), "{sums}");
+        assert!(
+            sums.contains(&format!("{}  {}\n", file.sha256, file.path)),
+            "{sums}"
+        );
     }
-    // The base is whole: programs run, and links of the merged /usr lead somewhere.
-    engine.inside(image, &["/bin/sh", "-c", "test -L /bin && perl -e 1 && dpkg -C"]);
 }
 
 #[test]
@@ -247,8 +301,18 @@ fn the_engine_runs_what_was_made() {
 
     // On what `docker save` writes, with settings that must survive.
     let rootfs_tar = root.join("rootfs.tar");
-    run(Command::new("tar").arg("-cf").arg(&rootfs_tar).arg("-C").arg(rootfs()).arg("."));
-    let change = ["--change", "ENTRYPOINT [\"/usr/bin/env\"]", "--change", "LABEL theirs=kept"];
+    run(Command::new("tar")
+        .arg("-cf")
+        .arg(&rootfs_tar)
+        .arg("-C")
+        .arg(rootfs())
+        .arg("."));
+    let change = [
+        "--change",
+        "ENTRYPOINT [\"/usr/bin/env\"]",
+        "--change",
+        "LABEL theirs=kept",
+    ];
     let mut import = vec!["import"];
     import.extend(change);
     import.extend([rootfs_tar.to_str().unwrap(), "base:1"]);
@@ -256,25 +320,49 @@ fn the_engine_runs_what_was_made() {
     let saved = root.join("saved.tar");
     engine.docker(&["save", "--output", saved.to_str().unwrap(), "base:1"]);
     let base = format!("docker-archive:{}", saved.display());
-    let more = [archive_option[0], archive_option[1], "--force", "--tag", "second:1"];
+    let more = [
+        archive_option[0],
+        archive_option[1],
+        "--force",
+        "--tag",
+        "second:1",
+    ];
     let second = image(&directory, &base, &root.join("second"), &more);
     assert_eq!(second.base.kind, "docker-archive");
     engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
     check_inside(&engine, "second:1", &document);
     let inspect = |format: &str| engine.docker(&["inspect", "--format", format, "second:1"]);
-    assert_eq!(inspect("{{json .Config.Entrypoint}}").trim(), "[\"/usr/bin/env\"]");
+    assert_eq!(
+        inspect("{{json .Config.Entrypoint}}").trim(),
+        "[\"/usr/bin/env\"]"
+    );
     assert_eq!(inspect("{{.Config.Labels.theirs}}").trim(), "kept");
 
     // On an OCI layout; a rebuilt layer is the same blob wherever the base came from.
     let layout_root = root.join("layout");
     let layout = LayoutWriter::create(&layout_root).unwrap();
     let rootfs = Rootfs::open(&rootfs()).unwrap();
-    let layer = layout.put_layer(|tar| rootfs.write(tar, fake::GENESIS_SECONDS)).unwrap();
-    let mut config = ImageConfig::empty(std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64").as_str());
+    let layer = layout
+        .put_layer(|tar| rootfs.write(tar, fake::GENESIS_SECONDS))
+        .unwrap();
+    let mut config = ImageConfig::empty(
+        std::env::consts::ARCH
+            .replace("x86_64", "amd64")
+            .replace("aarch64", "arm64")
+            .as_str(),
+    );
     config.push_layer(layer.diff_id.clone(), History::default());
     layout.finish(&config, &[layer], "base").unwrap();
     let base = format!("oci:{}", layout_root.display());
-    let more = [archive_option[0], archive_option[1], "--force", "--tag", "third:1", "--base-tag", "base"];
+    let more = [
+        archive_option[0],
+        archive_option[1],
+        "--force",
+        "--tag",
+        "third:1",
+        "--base-tag",
+        "base",
+    ];
     let third = image(&directory, &base, &root.join("third"), &more);
     assert_eq!(third.package_layer_digest, first.package_layer_digest);
     engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);

@@ -1,4 +1,5 @@
 //! What is refused, what is kept and what repeats, on bases of a few files.
+#![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use package_image::{Args, ImageError};
 
 const FILE: Attributes = Attributes::root(0o644, 3);
 const DIRECTORY: Attributes = Attributes::root(0o755, 3);
-const DPKG: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n\n";
+const DPKG: &str =
+    "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n\n";
 
 /// A base of a status file and some more files (sorted, with their parents).
 fn base(root: &Path, status: &str, more: &[(&str, Option<&str>)]) -> PathBuf {
@@ -56,16 +58,27 @@ fn base(root: &Path, status: &str, more: &[(&str, Option<&str>)]) -> PathBuf {
 }
 
 fn deb(root: &Path, control: &str) -> PathBuf {
-    let text = format!("Package: mina-x-config\nVersion: 2\nArchitecture: all\nCodename: bookworm\n{control}");
+    let text = format!(
+        "Package: mina-x-config\nVersion: 2\nArchitecture: all\nCodename: bookworm\n{control}"
+    );
     let mut deb = DebBuilder::new(Paragraph::parse(&text).unwrap(), 1_700_000_000);
-    deb.add("/var/lib/coda/x.json", 0o640, FileSource::Bytes(b"{}".to_vec())).unwrap();
+    deb.add(
+        "/var/lib/coda/x.json",
+        0o640,
+        FileSource::Bytes(b"{}".to_vec()),
+    )
+    .unwrap();
     let path = root.join("x.deb");
     deb.write(&path).unwrap();
     path
 }
 
 fn make(root: &Path, deb: &Path, base: &Path, more: &[&str]) -> Result<ImageDocument, ImageError> {
-    let mut line = vec!["package-image".into(), "--deb".into(), deb.as_os_str().to_owned()];
+    let mut line = vec![
+        "package-image".into(),
+        "--deb".into(),
+        deb.as_os_str().to_owned(),
+    ];
     line.extend(["--base".into(), format!("oci:{}", base.display()).into()]);
     line.extend(["--output".into(), root.join("out").into_os_string()]);
     line.extend(more.iter().map(Into::into));
@@ -78,7 +91,12 @@ fn the_base_is_kept_and_the_package_is_on_top() {
     let root = root.path();
     let later = "Package: mina-y\nStatus: install ok installed\nVersion: 1\n\n";
     let base = base(root, later, &[("var/lib/coda", None)]);
-    let document = make(root, &deb(root, ""), &base, &["--docker-archive", "out-a.tar", "--force"]);
+    let document = make(
+        root,
+        &deb(root, ""),
+        &base,
+        &["--docker-archive", "out-a.tar", "--force"],
+    );
     std::fs::remove_file("out-a.tar").unwrap();
     let document = document.unwrap();
     assert_eq!(document.tag, "2-bookworm-x");
@@ -89,11 +107,17 @@ fn the_base_is_kept_and_the_package_is_on_top() {
 
     let image = Image::open_layout(&root.join("out"), Selection::default()).unwrap();
     assert_eq!(image.digest.to_string(), document.manifest_digest);
-    assert_eq!(image.config.created.as_deref(), Some("2023-11-14T22:13:20Z"));
+    assert_eq!(
+        image.config.created.as_deref(),
+        Some("2023-11-14T22:13:20Z")
+    );
     let config = serde_json::to_value(&image.config).unwrap();
     assert_eq!(config["config"]["Entrypoint"][0], "/entrypoint.sh");
     assert_eq!(config["config"]["Labels"]["theirs"], "kept");
-    assert_eq!(config["config"]["Labels"]["forkpack.package"], "mina-x-config");
+    assert_eq!(
+        config["config"]["Labels"]["forkpack.package"],
+        "mina-x-config"
+    );
     assert_eq!(config["history"].as_array().unwrap().len(), 2);
     let tree = Tree::read(&image.layers, |path| path.starts_with("var/lib/dpkg")).unwrap();
     let text = |path: &str| {
@@ -101,7 +125,10 @@ fn the_base_is_kept_and_the_package_is_on_top() {
         String::from_utf8(content).unwrap()
     };
     let status = text("var/lib/dpkg/status");
-    let names: Vec<_> = status.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
+    let names: Vec<_> = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("Package: "))
+        .collect();
     assert_eq!(names, ["dpkg", "mina-x-config", "mina-y"]);
     assert_eq!(
         text("var/lib/dpkg/info/mina-x-config.list"),
@@ -111,7 +138,10 @@ fn the_base_is_kept_and_the_package_is_on_top() {
     // Existing directories keep their time, the new one has the package's.
     assert_eq!(tree.get("var/lib").unwrap().entry.mtime, 3);
     assert_eq!(tree.get("var/lib/coda").unwrap().entry.mtime, 3);
-    assert_eq!(tree.get("var/lib/dpkg/info").unwrap().entry.mtime, 1_700_000_000);
+    assert_eq!(
+        tree.get("var/lib/dpkg/info").unwrap().entry.mtime,
+        1_700_000_000
+    );
 }
 
 #[test]
@@ -136,22 +166,67 @@ fn the_same_input_gives_the_same_bytes() {
     std::fs::rename(root.join("out"), root.join("two")).unwrap();
     let error = make(root, &deb, &root.join("two"), &[]).unwrap_err();
     assert_eq!(error.class(), Class::Wrong);
-    assert!(error.to_string().contains("it is already there, in version 2"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("it is already there, in version 2"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_dpkg_would_refuse_is_refused() {
     // Control data of the package, status of the base, further files of the base, the reason.
-    type Case = (&'static str, &'static str, &'static [(&'static str, Option<&'static str>)], &'static str);
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static [(&'static str, Option<&'static str>)],
+        &'static str,
+    );
     const Y: &str = "Package: y\nStatus: install ok installed\nVersion: 1\nProvides: z (= 5)\n";
     let cases: [Case; 11] = [
-        ("Breaks: y (<< 2)\n", Y, &[], "it has Breaks: y (<< 2), and y 1 is there"),
-        ("Conflicts: z (>= 5)\n", Y, &[], "it has Conflicts: z (>= 5), and y 1 is there"),
-        ("Depends: dpkg, q | z (>= 6)\n", Y, &[], "it has Depends: q | z (>= 6), which is not there"),
-        ("", "Package: y\nStatus: install ok installed\nVersion: 1\nBreaks: mina-x-config\n", &[], "y 1 declares Breaks on it"),
-        ("", "Package: y\nStatus: install ok unpacked\nVersion: 1\n", &[], "package y is in state `install ok unpacked`"),
-        ("", Y, &[("var/lib/coda", Some("-> /srv"))], "`/var/lib/coda` is not a directory there"),
-        ("", Y, &[("var/lib/coda", None), ("var/lib/coda/x.json", None)], "`/var/lib/coda/x.json` is a directory there"),
+        (
+            "Breaks: y (<< 2)\n",
+            Y,
+            &[],
+            "it has Breaks: y (<< 2), and y 1 is there",
+        ),
+        (
+            "Conflicts: z (>= 5)\n",
+            Y,
+            &[],
+            "it has Conflicts: z (>= 5), and y 1 is there",
+        ),
+        (
+            "Depends: dpkg, q | z (>= 6)\n",
+            Y,
+            &[],
+            "it has Depends: q | z (>= 6), which is not there",
+        ),
+        (
+            "",
+            "Package: y\nStatus: install ok installed\nVersion: 1\nBreaks: mina-x-config\n",
+            &[],
+            "y 1 declares Breaks on it",
+        ),
+        (
+            "",
+            "Package: y\nStatus: install ok unpacked\nVersion: 1\n",
+            &[],
+            "package y is in state `install ok unpacked`",
+        ),
+        (
+            "",
+            Y,
+            &[("var/lib/coda", Some("-> /srv"))],
+            "`/var/lib/coda` is not a directory there",
+        ),
+        (
+            "",
+            Y,
+            &[("var/lib/coda", None), ("var/lib/coda/x.json", None)],
+            "`/var/lib/coda/x.json` is a directory there",
+        ),
         (
             "",
             Y,
@@ -159,26 +234,41 @@ fn what_dpkg_would_refuse_is_refused() {
                 ("var/lib/coda", None),
                 ("var/lib/coda/x.json", Some("old")),
                 ("var/lib/dpkg/info", None),
-                ("var/lib/dpkg/info/y.list", Some("/var\n/var/lib/coda/x.json\n")),
+                (
+                    "var/lib/dpkg/info/y.list",
+                    Some("/var\n/var/lib/coda/x.json\n"),
+                ),
             ],
             "`/var/lib/coda/x.json` belongs to y",
         ),
         (
             "",
             Y,
-            &[("var/lib/dpkg/diversions", Some("/var/lib/coda/x.json\n/else\ny\n"))],
+            &[(
+                "var/lib/dpkg/diversions",
+                Some("/var/lib/coda/x.json\n/else\ny\n"),
+            )],
             "`/var/lib/coda/x.json` is diverted",
         ),
         (
             "",
             Y,
-            &[("var/lib/dpkg/triggers", None), ("var/lib/dpkg/triggers/File", Some("/var/lib/coda y/noawait\n"))],
+            &[
+                ("var/lib/dpkg/triggers", None),
+                (
+                    "var/lib/dpkg/triggers/File",
+                    Some("/var/lib/coda y/noawait\n"),
+                ),
+            ],
             "`/var/lib/coda` would start a trigger of y",
         ),
         (
             "",
             Y,
-            &[("var/lib/dpkg/info", None), ("var/lib/dpkg/info/format", Some("2\n"))],
+            &[
+                ("var/lib/dpkg/info", None),
+                ("var/lib/dpkg/info/format", Some("2\n")),
+            ],
             "database has format 2",
         ),
     ];
@@ -187,7 +277,10 @@ fn what_dpkg_would_refuse_is_refused() {
         let base = base(root.path(), status, more);
         let error = make(root.path(), &deb(root.path(), control), &base, &[]).unwrap_err();
         assert!(error.to_string().contains(reason), "{reason}: {error}");
-        assert!(matches!(error.class(), Class::Wrong | Class::BadInput), "{error}");
+        assert!(
+            matches!(error.class(), Class::Wrong | Class::BadInput),
+            "{error}"
+        );
         assert!(!root.path().join("out").exists());
     }
     let root = tempfile::tempdir().unwrap();
@@ -198,7 +291,12 @@ fn what_dpkg_would_refuse_is_refused() {
     other.set("Codename", "bookworm").unwrap();
     DebBuilder::new(other, 0).write(&foreign).unwrap();
     let error = make(root.path(), &foreign, &base, &["--force"]).unwrap_err();
-    assert!(error.to_string().contains("it is for arm64, the base is amd64"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("it is for arm64, the base is amd64"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -209,22 +307,61 @@ fn exit_codes_of_the_binary() {
     let package = deb(root, "");
     let run = |deb: &Path, base: &str, output: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_package-image"));
-        command.env_remove("SOURCE_DATE_EPOCH").args(["--format", "json", "--base", base]);
-        command.arg("--deb").arg(deb).arg("--output").arg(root.join(output));
+        command
+            .env_remove("SOURCE_DATE_EPOCH")
+            .args(["--format", "json", "--base", base]);
+        command
+            .arg("--deb")
+            .arg(deb)
+            .arg("--output")
+            .arg(root.join(output));
         command.output().unwrap()
     };
     let good = format!("oci:{}", base.display());
     let done = run(&package, &good, "out");
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     let document = ImageDocument::from_json(&done.stdout).unwrap();
-    assert_eq!(std::fs::read(root.join("out/image.json")).unwrap(), document.to_json().unwrap());
+    assert_eq!(
+        std::fs::read(root.join("out/image.json")).unwrap(),
+        document.to_json().unwrap()
+    );
     for (deb, base, output, code, message) in [
-        (&package, good.as_str(), "out", 2, "already exists and is not empty"),
-        (&package, "debian:bookworm", "b", 2, "registry references are not read yet"),
-        (&root.join("nowhere.deb"), good.as_str(), "c", 5, "nowhere.deb"),
-        (&package, "oci:/nonexistent", "d", 5, "/nonexistent/oci-layout"),
+        (
+            &package,
+            good.as_str(),
+            "out",
+            2,
+            "already exists and is not empty",
+        ),
+        (
+            &package,
+            "debian:bookworm",
+            "b",
+            2,
+            "registry references are not read yet",
+        ),
+        (
+            &root.join("nowhere.deb"),
+            good.as_str(),
+            "c",
+            5,
+            "nowhere.deb",
+        ),
+        (
+            &package,
+            "oci:/nonexistent",
+            "d",
+            5,
+            "/nonexistent/oci-layout",
+        ),
         (&package, "rootfs:/nonexistent", "e", 5, "/nonexistent"),
-        (&package, "docker-archive:/nonexistent", "f", 5, "/nonexistent"),
+        (
+            &package,
+            "docker-archive:/nonexistent",
+            "f",
+            5,
+            "/nonexistent",
+        ),
     ] {
         let failed = run(deb, base, output);
         let text = String::from_utf8(failed.stderr).unwrap();

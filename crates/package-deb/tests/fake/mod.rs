@@ -10,7 +10,9 @@ use fork_types::document::{
     AuditCounts, CandidateRef, ChainIdSummary, Document, FileRef, ForkSummary, LedgerDocument,
     NetworkDocument, NetworkLedger, RuleRef, SourceLedger, Tarball, TargetLedger,
 };
-use fork_types::{Era, FieldBytes, LedgerHash, Role, SlotSinceGenesis, SlotSinceHardFork, StateHash};
+use fork_types::{
+    Era, FieldBytes, LedgerHash, Role, SlotSinceGenesis, SlotSinceHardFork, StateHash,
+};
 use serde_json::json;
 use sha3::{Digest, Sha3_256};
 
@@ -65,7 +67,12 @@ fn seed_of(role: Role, options: Options) -> u64 {
     }
 }
 
-fn ledger(directory: &Path, role: Role, candidate: &CandidateRef, options: Options) -> LedgerDocument {
+fn ledger(
+    directory: &Path,
+    role: Role,
+    candidate: &CandidateRef,
+    options: Options,
+) -> LedgerDocument {
     fs::create_dir_all(directory).unwrap();
     let seed = seed_of(role, options);
     let name = format!("{}_{seed:064x}.tar.gz", role.tarball_prefix());
@@ -118,7 +125,11 @@ fn ledger(directory: &Path, role: Role, candidate: &CandidateRef, options: Optio
         stages_ms: BTreeMap::new(),
         peak_memory_bytes: None,
     };
-    fs::write(directory.join(LedgerDocument::FILE_NAME), document.to_json().unwrap()).unwrap();
+    fs::write(
+        directory.join(LedgerDocument::FILE_NAME),
+        document.to_json().unwrap(),
+    )
+    .unwrap();
     document
 }
 
@@ -195,5 +206,9 @@ fn write_network(
         warnings: Vec::new(),
         sources_verified,
     };
-    fs::write(directory.join(NetworkDocument::FILE_NAME), document.to_json().unwrap()).unwrap();
+    fs::write(
+        directory.join(NetworkDocument::FILE_NAME),
+        document.to_json().unwrap(),
+    )
+    .unwrap();
 }

@@ -1,0 +1,441 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fork_types::{Era, LedgerHash, Role, StateHash};
+use fork_worker::{InputArg, ReportingArgs, UsageError};
+
+/// Deepest tree a ledger store can have.
+const DEPTH_MAX: i64 = fork_store::key::DEPTH_MAX as i64;
+
+/// Look into ledgers, blocks and ledger stores
+///
+/// Computes roots, account hashes and state hashes from files, and reads ledger tarballs and
+/// database directories. Nothing is written but the result on standard output; a tarball is
+/// unpacked into a scratch directory that is removed at the end.
+///
+/// Exit code 4 says that what was read contradicts what it was compared with.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "inspect-ledger", version)]
+pub struct InspectLedger {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Compute the Merkle root of an account list
+    Hash(HashArgs),
+    /// Print index, public key, token and hash of every account, one JSON object per line
+    Accounts(AccountsArgs),
+    /// Recompute the state hash of a precomputed block and print its fork facts
+    Block(BlockArgs),
+    /// Print the entries of a ledger tarball or database directory as scanner text
+    Scan(ScanArgs),
+    /// Compare two ledger tarballs or database directories entry by entry
+    Diff(DiffArgs),
+    /// Print the file name a daemon looks for a ledger's tarball under
+    TarballName(TarballNameArgs),
+}
+
+/// Which of upstream's two conversions reads the accounts.
+///
+/// They differ in what they put where something is missing, most of all in the delegate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Loader {
+    /// As the tool that builds fork ledgers: nothing is filled in
+    #[default]
+    Fork,
+    /// As a daemon reads its configuration: missing members get defaults
+    Daemon,
+}
+
+impl Loader {
+    /// The name used on the command line and in results.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::Daemon => "daemon",
+        }
+    }
+}
+
+/// Whether the genesis winner is put in front of the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Winner {
+    /// By the rule of the ledger object, with the daemon loader; otherwise no
+    #[default]
+    Auto,
+    /// As if the ledger object asked for it (a list that begins with it gets no second one)
+    Yes,
+    /// Never
+    No,
+}
+
+/// An account list and how to read it.
+#[derive(Args, Clone, Debug)]
+pub struct ListArgs {
+    /// File or URL: an export (bare array, text before it is skipped), a ledger object, or a whole
+    /// daemon.json, fork_config or replayer file; plain, gzip or zstd
+    #[arg(value_name = "FILE")]
+    pub file: InputArg,
+
+    /// Protocol era whose rules apply: v1, berkeley or mesa
+    #[arg(long, value_name = "ERA")]
+    pub era: Era,
+
+    /// Whose reading of the accounts
+    #[arg(long, value_enum, default_value_t)]
+    pub loader: Loader,
+
+    /// Which ledger of a document with several: genesis, staking or next. Epoch ledgers never get a
+    /// genesis winner
+    #[arg(long, value_name = "ROLE", default_value_t = Role::Genesis)]
+    pub ledger: Role,
+
+    /// Fill missing permissions, receipt chain hash and voted-for hash with defaults (fork loader)
+    #[arg(long)]
+    pub ignore_missing: bool,
+
+    /// Extend a zkApp state that is too short with zeros (fork loader)
+    #[arg(long)]
+    pub pad_app_state: bool,
+
+    /// SHA-256 the file must have, as it lies
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub sha256: Option<String>,
+}
+
+impl ListArgs {
+    /// Refuses options that do not go together.
+    ///
+    /// # Errors
+    ///
+    /// Fails when an option of the fork loader is given without it, or for v1, which has none.
+    pub fn check(&self) -> Result<(), UsageError> {
+        let relaxed = match (self.ignore_missing, self.pad_app_state) {
+            (true, _) => "--ignore-missing",
+            (false, true) => "--pad-app-state",
+            (false, false) => return Ok(()),
+        };
+        if self.era == Era::V1 {
+            return Err(UsageError::new(
+                format!("{relaxed} has no meaning in era v1"),
+                "v1 lists are read in one way only; leave the option out",
+            ));
+        }
+        match self.loader {
+            Loader::Fork => Ok(()),
+            Loader::Daemon => Err(UsageError::new(
+                format!("{relaxed} is an option of the fork loader"),
+                "leave it out, or use --loader fork",
+            )),
+        }
+    }
+}
+
+/// Compute the Merkle root of an account list
+///
+/// Prints the root alone on the first line, then everything it depends on. Accounts are streamed,
+/// so memory does not grow with the list.
+#[derive(Args, Clone, Debug)]
+pub struct HashArgs {
+    /// The list.
+    #[command(flatten)]
+    pub list: ListArgs,
+
+    /// Whether the genesis winner is added at index 0 (daemon loader)
+    #[arg(long, value_enum, default_value_t)]
+    pub winner: Winner,
+
+    /// Depth of the tree [default: 20 for v1, 35 otherwise]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX))]
+    pub depth: Option<u8>,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+impl HashArgs {
+    /// Refuses options that do not go together.
+    ///
+    /// # Errors
+    ///
+    /// As [`ListArgs::check`], and on a winner where there can be none.
+    pub fn check(&self) -> Result<(), UsageError> {
+        self.list.check()?;
+        if self.winner != Winner::Yes {
+            return Ok(());
+        }
+        let refused = |reason: &str, hint: &str| {
+            Err(UsageError::new(format!("--winner yes: {reason}"), hint))
+        };
+        if self.list.loader == Loader::Fork {
+            return refused(
+                "the fork loader never adds the genesis winner",
+                "use --loader daemon",
+            );
+        }
+        if self.list.era == Era::V1 {
+            return refused(
+                "the genesis winner is not supported in era v1",
+                "put the account in front of the list",
+            );
+        }
+        if self.list.ledger != Role::Genesis {
+            return refused(
+                "epoch ledgers have no genesis winner",
+                "leave out --ledger or --winner",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Print index, public key, token and hash of every account
+///
+/// One JSON object per line, in the order of the list. The genesis winner a daemon may add is not
+/// listed.
+#[derive(Args, Clone, Debug)]
+pub struct AccountsArgs {
+    /// The list.
+    #[command(flatten)]
+    pub list: ListArgs,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// Recompute the state hash of a precomputed block
+///
+/// The hash is compared with the one in the file's name when it has the form
+/// `<network>-<height>-<state hash>.json`, and with `--expect`.
+#[derive(Args, Clone, Debug)]
+pub struct BlockArgs {
+    /// File or URL of the block; plain, gzip or zstd
+    #[arg(value_name = "FILE")]
+    pub file: InputArg,
+
+    /// State hash the block must have
+    #[arg(long, value_name = "HASH")]
+    pub expect: Option<StateHash>,
+
+    /// Slot time of the block's chain in milliseconds; without it the timestamp is not checked
+    #[arg(long, value_name = "MS")]
+    pub slot_ms: Option<u64>,
+
+    /// SHA-256 the file must have, as it lies
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub sha256: Option<String>,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// Print the entries of a ledger store as scanner text
+///
+/// One line per entry in key order, `<key hex> : <value hex>`: the text of upstream's
+/// `mina-rocksdb-scanner`. It is the same with any `--format`.
+#[derive(Args, Clone, Debug)]
+pub struct ScanArgs {
+    /// Ledger tarball or database directory
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+
+    /// Where tarballs are unpacked [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR", env = "FORKPACK_SCRATCH")]
+    pub scratch: Option<PathBuf>,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// Compare two ledger stores entry by entry
+///
+/// Prints the first differences of each kind (hash nodes, accounts, texts), accounts field by field.
+/// Ends with exit code 4 when the stores differ.
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// Ledger tarball or database directory
+    #[arg(value_name = "A")]
+    pub left: PathBuf,
+
+    /// The one to compare it with
+    #[arg(value_name = "B")]
+    pub right: PathBuf,
+
+    /// Differences shown of each kind
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max: usize,
+
+    /// Era the accounts are decoded by; stores do not say it
+    #[arg(long, value_name = "ERA", default_value_t = Era::Mesa)]
+    pub era: Era,
+
+    /// Era of A when it is another one than B's
+    #[arg(long, value_name = "ERA")]
+    pub left_era: Option<Era>,
+
+    /// Depth of the trees; stores do not say it
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Era::Mesa.depth(),
+        value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX)
+    )]
+    pub depth: u8,
+
+    /// Where tarballs are unpacked [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR", env = "FORKPACK_SCRATCH")]
+    pub scratch: Option<PathBuf>,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// First part of a tarball's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TarballPrefix {
+    /// The genesis ledger
+    #[value(name = "genesis_ledger")]
+    GenesisLedger,
+    /// The staking or the next epoch ledger
+    #[value(name = "epoch_ledger")]
+    EpochLedger,
+}
+
+impl TarballPrefix {
+    /// The text.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GenesisLedger => "genesis_ledger",
+            Self::EpochLedger => "epoch_ledger",
+        }
+    }
+}
+
+/// Print the file name a daemon looks for a ledger's tarball under
+#[derive(Args, Clone, Debug)]
+pub struct TarballNameArgs {
+    /// Root of the ledger
+    #[arg(value_name = "ROOT")]
+    pub root: LedgerHash,
+
+    /// Era of the daemon that reads the tarball
+    #[arg(long, value_name = "ERA")]
+    pub era: Era,
+
+    /// First part of the name
+    #[arg(long, value_enum)]
+    pub prefix: TarballPrefix,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+fn sha256(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a SHA-256 has 64 hexadecimal digits".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use fork_types::{Class, Fault};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<InspectLedger, clap::Error> {
+        InspectLedger::try_parse_from(
+            std::iter::once("inspect-ledger").chain(line.split_whitespace()),
+        )
+    }
+
+    fn hash_args(line: &str) -> HashArgs {
+        match parse(line).unwrap().command {
+            Command::Hash(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_parser_is_consistent() {
+        InspectLedger::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let args = hash_args("hash --era mesa list.json");
+        assert_eq!(args.list.era, Era::Mesa);
+        assert_eq!(args.list.loader, Loader::Fork);
+        assert_eq!(args.list.ledger, Role::Genesis);
+        assert_eq!(args.winner, Winner::Auto);
+        assert_eq!(args.depth, None);
+        assert!(args.check().is_ok());
+        let Command::Diff(args) = parse("diff a b").unwrap().command else {
+            panic!();
+        };
+        assert_eq!((args.max, args.depth, args.era), (10, 35, Era::Mesa));
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_refused() {
+        for line in [
+            "",
+            "hash list.json",
+            "hash --era mesa",
+            "hash --era olympus list.json",
+            "hash --era mesa --depth 0 list.json",
+            "hash --era mesa --depth 57 list.json",
+            "hash --era mesa --winner maybe list.json",
+            "hash --era mesa --sha256 12 list.json",
+            "hash --era mesa --ledger snarked list.json",
+            "hash --era mesa ftp://host/list.json",
+            "block --expect jwuqYLyLtPJgemXicvWWiV5wR3Pyw37oGWXmz6pv9jfXDkJUR92 b.json",
+            "diff a",
+            "tarball-name --era mesa --prefix ledger jwuqYLyLtPJgemXicvWWiV5wR3Pyw37oGWXmz6pv9jfXDkJUR92",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for (line, good) in [
+            ("hash --era mesa --winner yes f", false),
+            ("hash --era mesa --loader daemon --winner yes f", true),
+            ("hash --era v1 --loader daemon --winner yes f", false),
+            (
+                "hash --era mesa --loader daemon --winner yes --ledger next f",
+                false,
+            ),
+            ("hash --era mesa --winner no f", true),
+            ("hash --era mesa --ignore-missing --pad-app-state f", true),
+            ("hash --era mesa --loader daemon --ignore-missing f", false),
+            ("hash --era mesa --loader daemon --pad-app-state f", false),
+            ("hash --era v1 --pad-app-state f", false),
+        ] {
+            let outcome = hash_args(line).check();
+            assert_eq!(outcome.is_ok(), good, "{line}");
+            if let Err(error) = outcome {
+                assert_eq!(error.class(), Class::Usage);
+                assert!(error.hint().is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use fork_types::{Era, LedgerHash, Role, SlotSinceGenesis};
+use fork_worker::{InputArg, OutputArgs, ReportingArgs};
+
+/// Migrate one ledger of a fork candidate into a proved RocksDB tarball
+///
+/// Reads one account list of a candidate directory, recomputes its root and compares it with the
+/// candidate's claim, migrates every account by the rule that --from and --to name, writes the
+/// daemon's RocksDB store, reopens it and proves its root, and packs it into a tarball with the name
+/// the daemon looks for. A run that fails or is interrupted leaves nothing at --output.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "migrate-ledger", version)]
+pub struct Args {
+    /// Candidate directory that `dump-candidates` wrote
+    #[arg(long, value_name = "DIR", required_unless_present = "accounts")]
+    pub candidate: Option<PathBuf>,
+
+    /// A bare account list instead of a candidate (path or URL, plain, gzip or zstd)
+    #[arg(long, value_name = "FILE", conflicts_with = "candidate")]
+    pub accounts: Option<InputArg>,
+
+    /// SHA-256 the account list must have (with --accounts)
+    #[arg(long, value_name = "HEX", requires = "accounts")]
+    pub sha256: Option<String>,
+
+    /// Which ledger: genesis, staking or next
+    #[arg(long)]
+    pub role: Role,
+
+    /// Protocol era of the accounts: v1, berkeley or mesa
+    #[arg(long, value_name = "ERA")]
+    pub from: Era,
+
+    /// Protocol era to migrate to: berkeley or mesa
+    #[arg(long, value_name = "ERA")]
+    pub to: Era,
+
+    /// Global slot since genesis of the new genesis (for the vesting update of berkeley to mesa)
+    #[arg(long, value_name = "SLOT")]
+    pub fork_slot: Option<SlotSinceGenesis>,
+
+    /// Variant of the rule, such as untimed-becomes-timed (the default of berkeley to mesa),
+    /// untimed-stays or no-vesting
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// Root the accounts must hash to before migration
+    #[arg(long, value_name = "ROOT")]
+    pub source_root: Option<LedgerHash>,
+
+    /// Root the migrated ledger must hash to
+    #[arg(long, value_name = "ROOT")]
+    pub expect_root: Option<LedgerHash>,
+
+    /// Go on when nothing claims a root for the source accounts; every later document repeats it
+    #[arg(long)]
+    pub unverified_source: bool,
+
+    /// Fill missing permissions, receipt chain hash and vote with their defaults
+    #[arg(long)]
+    pub ignore_missing: bool,
+
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// How to report.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_source_and_both_eras_are_required() {
+        let parse = |text: &str| Args::try_parse_from(text.split(' '));
+        assert!(
+            parse("migrate-ledger --candidate c --role next --from berkeley --to mesa -o o").is_ok()
+        );
+        for bad in [
+            "migrate-ledger --role next --from berkeley --to mesa -o o",
+            "migrate-ledger --candidate c --accounts a --role next --from berkeley --to mesa -o o",
+            "migrate-ledger --candidate c --role next --to mesa -o o",
+            "migrate-ledger --candidate c --role other --from berkeley --to mesa -o o",
+            "migrate-ledger --candidate c --role next --from berkeley --to mesa",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        let error = parse(
+            "migrate-ledger --candidate c --role next --from berkeley --to mesa -o o \
+             --expect-root 3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x"
+                .replace("             ", "")
+                .as_str(),
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("version byte"), "{error}");
+    }
+}

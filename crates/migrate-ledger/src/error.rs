@@ -1,0 +1,195 @@
+//! Why a ledger could not be migrated.
+
+use fork_fs::FsError;
+use fork_ledger::hash::HashError;
+use fork_ledger::json::{ListedAccountError, StreamError};
+use fork_ledger::merkle::MerkleError;
+use fork_ledger::migrate::{MigrateError, RuleError, SupplyMismatch};
+use fork_store::StoreError;
+use fork_types::{Class, Fault, LedgerHash, Role};
+use fork_worker::InputError;
+
+/// What stopped a pass over the accounts.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// An account that cannot be read.
+    #[error(transparent)]
+    Account(#[from] ListedAccountError),
+    /// An account that cannot be migrated.
+    #[error("account {index} cannot be migrated")]
+    Migrate {
+        /// Leaf index.
+        index: u64,
+        /// Why not.
+        source: MigrateError,
+    },
+    /// An account that cannot be hashed.
+    #[error("an account from {first} on cannot be hashed")]
+    Hash {
+        /// Leaf index of the first account of the batch.
+        first: u64,
+        /// Why not.
+        source: HashError,
+    },
+    /// The tree is too small.
+    #[error(transparent)]
+    Merkle(#[from] MerkleError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Fault for PassError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Account(error) => error.class(),
+            Self::Migrate { source, .. } => source.class(),
+            Self::Hash { source, .. } => source.class(),
+            Self::Merkle(error) => error.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Account(error) => error.hint(),
+            Self::Migrate { source, .. } => source.hint(),
+            Self::Hash { source, .. } => source.hint(),
+            Self::Merkle(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// Why `migrate-ledger` failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateLedgerError {
+    /// The account list is bad.
+    #[error("account list `{name}`")]
+    Accounts {
+        /// Path or URL.
+        name: String,
+        /// What is wrong.
+        source: Box<StreamError<PassError>>,
+    },
+    /// The input could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// The pair of eras, the variant or the fork slot name no rule.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// A step after the pass over the accounts failed.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The candidate was made under another era's rules.
+    #[error("the candidate's ledgers follow the rules of {found}, but --from says {expected}")]
+    Era {
+        /// `--from`.
+        expected: fork_types::Era,
+        /// The candidate's.
+        found: fork_types::Era,
+    },
+    /// Nothing to compare the source root with.
+    #[error("nothing claims a root for the {role} ledger, so {computed} cannot be verified")]
+    Unverified {
+        /// The ledger.
+        role: Role,
+        /// What the accounts hash to.
+        computed: LedgerHash,
+    },
+    /// The accounts are not the ledger that was claimed.
+    #[error(
+        "the accounts of the {role} ledger in `{name}` hash to {computed}, expected {expected} \
+         (claimed by {by})"
+    )]
+    SourceRoot {
+        /// The ledger.
+        role: Role,
+        /// The account list.
+        name: String,
+        /// What was claimed.
+        expected: LedgerHash,
+        /// By whom.
+        by: String,
+        /// What the accounts hash to.
+        computed: LedgerHash,
+    },
+    /// The migrated ledger is not the one the caller expects.
+    #[error("the migrated {role} ledger hashes to {computed}, expected {expected} (--expect-root)")]
+    TargetRoot {
+        /// The ledger.
+        role: Role,
+        /// What was expected.
+        expected: LedgerHash,
+        /// What came out.
+        computed: LedgerHash,
+        /// The variant of the rule that gives the expected root, if one does.
+        matching_variant: Option<String>,
+    },
+    /// Money was made or lost: a bug.
+    #[error(transparent)]
+    Supply(#[from] SupplyMismatch),
+    /// More accounts than documents can say.
+    #[error("{found} accounts are more than a ledger document can count")]
+    TooManyAccounts {
+        /// How many.
+        found: u64,
+    },
+}
+
+impl Fault for MigrateLedgerError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Accounts { source, .. } => source.class(),
+            Self::Input(error) => error.class(),
+            Self::File(error) => error.class(),
+            Self::Rule(error) => error.class(),
+            Self::Pass(error) => error.class(),
+            Self::Supply(error) => error.class(),
+            Self::Era { .. } | Self::Unverified { .. } => Class::Usage,
+            Self::SourceRoot { .. } | Self::TargetRoot { .. } => Class::Wrong,
+            Self::TooManyAccounts { .. } => Class::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Accounts { source, .. } => return source.hint(),
+            Self::Input(error) => return error.hint(),
+            Self::File(error) => return error.hint(),
+            Self::Rule(error) => return error.hint(),
+            Self::Pass(error) => return error.hint(),
+            Self::Supply(error) => return error.hint(),
+            Self::TooManyAccounts { .. } => return None,
+            Self::Era { found, .. } => {
+                return Some(format!("pass --from {found}, or import the candidate again"));
+            }
+            Self::Unverified { .. } => {
+                "give the block at import, or --source-root ROOT from a source you trust; \
+                 --unverified-source goes on without, and every later document will say so"
+            }
+            Self::SourceRoot { .. } => {
+                "these are not the accounts of that ledger: dump them again (the daemon may have \
+                 moved on, or its fork_config exporter changed permissions), and check --from"
+            }
+            Self::TargetRoot {
+                matching_variant: Some(variant),
+                ..
+            } => {
+                return Some(format!(
+                    "the expected root is that of --variant {variant}; whoever published it used \
+                     that variant"
+                ));
+            }
+            Self::TargetRoot { .. } => {
+                "no variant of this rule gives the expected root; check --from, --to, --fork-slot \
+                 and that the candidate is the one the root was published for"
+            }
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,218 @@
+//! One pass over an account list, in batches.
+
+use fork_ledger::account::{Account, Timing, V1Account};
+use fork_ledger::binprot::encode_account;
+use fork_ledger::hash::{hash_accounts, hash_v1_accounts};
+use fork_ledger::json::{
+    AccountJson, ForkRules, ListedAccountError, VerificationKeyCache, from_fork_config,
+    v1_from_json,
+};
+use fork_ledger::merkle::{RootBuilder, ledger_hash};
+use fork_ledger::migrate::{Audit, Changes, Rule};
+use fork_ledger::verification_key::VkHashCache;
+use fork_store::LedgerStoreWriter;
+use fork_types::{Era, LedgerHash};
+use pasta_poseidon::Fp;
+use rayon::prelude::*;
+
+use crate::error::PassError;
+
+/// Accounts converted, migrated and hashed together: enough to keep all cores busy, few enough
+/// (some MiB) not to matter.
+const BATCH_ACCOUNTS: usize = 4096;
+
+/// Where the migrated accounts go.
+pub(crate) enum Target<'a> {
+    /// Into a store; the leaf hashes are kept for its tree.
+    Store(&'a mut LedgerStoreWriter),
+    /// Nowhere: only the root is wanted.
+    RootOnly(RootBuilder),
+}
+
+/// Source accounts of either record.
+enum Sources {
+    V1(Vec<V1Account>),
+    Later(Vec<Account>),
+}
+
+/// Takes accounts one by one and works on them in batches.
+pub(crate) struct Pass<'a> {
+    rule: Rule,
+    rules: ForkRules,
+    pending: Vec<AccountJson<'static>>,
+    first: u64,
+    source_root: RootBuilder,
+    target: Target<'a>,
+    leaves: Vec<Fp>,
+    audit: Audit,
+    timed: u64,
+    keys: VerificationKeyCache,
+    hashes: VkHashCache,
+}
+
+/// What a pass found.
+pub(crate) struct PassResult<'a> {
+    /// Root under the source era's rules.
+    pub(crate) source_root: LedgerHash,
+    /// Counts.
+    pub(crate) audit: Audit,
+    /// Timed accounts before migration.
+    pub(crate) timed: u64,
+    /// Leaf hashes under the target era's rules, when a store was written.
+    pub(crate) leaves: Vec<Fp>,
+    /// The target.
+    pub(crate) target: Target<'a>,
+}
+
+impl<'a> Pass<'a> {
+    pub(crate) fn new(rule: Rule, ignore_missing: bool, target: Target<'a>) -> Self {
+        let source = rule.source();
+        Self {
+            rule,
+            rules: ForkRules {
+                era: source,
+                ignore_missing,
+                pad_app_state: false,
+            },
+            pending: Vec::with_capacity(BATCH_ACCOUNTS),
+            first: 0,
+            source_root: RootBuilder::new(source, source.depth()),
+            target,
+            leaves: Vec::new(),
+            audit: Audit::default(),
+            timed: 0,
+            keys: VerificationKeyCache::new(),
+            hashes: VkHashCache::new(),
+        }
+    }
+
+    /// Takes the next account.
+    pub(crate) fn push(&mut self, account: AccountJson<'static>) -> Result<(), PassError> {
+        self.pending.push(account);
+        if self.pending.len() == BATCH_ACCOUNTS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Works on what is pending and gives the result.
+    pub(crate) fn finish(mut self) -> Result<PassResult<'a>, PassError> {
+        self.flush()?;
+        Ok(PassResult {
+            source_root: ledger_hash(self.source_root.finish()),
+            audit: self.audit,
+            timed: self.timed,
+            leaves: self.leaves,
+            target: self.target,
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), PassError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let sources = self.convert()?;
+        let count = self.pending.len() as u64;
+        self.pending.clear();
+        let migrated = self.migrate(&sources)?;
+        let source_hashes = match &sources {
+            Sources::V1(accounts) => hash_v1_accounts(accounts),
+            Sources::Later(accounts) => self.hash(self.rule.source(), accounts)?,
+        };
+        self.source_root.extend_from_slice(&source_hashes)?;
+        // Where nothing changes, neither does the hash.
+        let target_hashes = match self.rule {
+            Rule::BerkeleyToBerkeley | Rule::MesaToMesa => source_hashes,
+            Rule::V1ToBerkeley { .. } | Rule::BerkeleyToMesa(_) => {
+                self.hash(self.rule.target(), &migrated)?
+            }
+        };
+        match &mut self.target {
+            Target::Store(writer) => {
+                write(writer, &migrated)?;
+                self.leaves.extend_from_slice(&target_hashes);
+            }
+            Target::RootOnly(root) => root.extend_from_slice(&target_hashes)?,
+        }
+        self.first += count;
+        Ok(())
+    }
+
+    fn convert(&self) -> Result<Sources, ListedAccountError> {
+        let listed = |offset: usize| u32::try_from(self.first).unwrap_or(u32::MAX) + offset as u32;
+        let indexed = self.pending.par_iter().enumerate();
+        if self.rules.era == Era::V1 {
+            return indexed
+                .map(|(offset, json)| {
+                    v1_from_json(json).map_err(|error| error.at(listed(offset), json))
+                })
+                .collect::<Result<_, _>>()
+                .map(Sources::V1);
+        }
+        indexed
+            .map(|(offset, json)| {
+                from_fork_config(json, &self.rules, &self.keys)
+                    .map_err(|error| error.at(listed(offset), json))
+            })
+            .collect::<Result<_, _>>()
+            .map(Sources::Later)
+    }
+
+    fn migrate(&mut self, sources: &Sources) -> Result<Vec<Account>, PassError> {
+        let (rule, first) = (self.rule, self.first);
+        let failed = |offset: usize| {
+            move |source| PassError::Migrate {
+                index: first + offset as u64,
+                source,
+            }
+        };
+        let migrated: Vec<(Account, Changes)> = match sources {
+            Sources::V1(accounts) => accounts
+                .par_iter()
+                .enumerate()
+                .map(|(offset, account)| rule.migrate_v1(account).map_err(failed(offset)))
+                .collect::<Result<_, _>>()?,
+            Sources::Later(accounts) => accounts
+                .par_iter()
+                .enumerate()
+                .map(|(offset, account)| rule.migrate(account).map_err(failed(offset)))
+                .collect::<Result<_, _>>()?,
+        };
+        for (offset, (after, changes)) in migrated.iter().enumerate() {
+            let timing = match sources {
+                Sources::V1(accounts) => {
+                    self.audit.record_v1(&accounts[offset], after, changes);
+                    accounts[offset].timing
+                }
+                Sources::Later(accounts) => {
+                    self.audit.record(&accounts[offset], after, changes);
+                    accounts[offset].timing
+                }
+            };
+            self.timed += u64::from(matches!(timing, Timing::Timed(_)));
+        }
+        Ok(migrated.into_iter().map(|(account, _)| account).collect())
+    }
+
+    fn hash(&self, era: Era, accounts: &[Account]) -> Result<Vec<Fp>, PassError> {
+        hash_accounts(era, accounts, &self.hashes).map_err(|source| PassError::Hash {
+            first: self.first,
+            source,
+        })
+    }
+}
+
+fn write(writer: &mut LedgerStoreWriter, accounts: &[Account]) -> Result<(), PassError> {
+    let encoded: Vec<Vec<u8>> = accounts
+        .par_iter()
+        .map(|account| {
+            let mut bytes = Vec::new();
+            encode_account(account, &mut bytes);
+            bytes
+        })
+        .collect();
+    for (account, bytes) in accounts.iter().zip(&encoded) {
+        writer.push(account.public_key, account.token_id, bytes)?;
+    }
+    Ok(())
+}
