@@ -1,1 +1,18 @@
-//! placeholder
+//! `dump-candidates`: what a daemon or a replayer dumped becomes one checked candidate directory.
+//!
+//! `import` reads a fork config, the four files of the RFC or a replayer output as a stream, writes
+//! the three account lists in one form (a JSON array in leaf order, one account a line), recomputes
+//! their roots and the block's state hash, and compares everything with everything else. Only a
+//! candidate without a contradiction is written.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod args;
+mod error;
+mod import;
+mod sink;
+
+pub use args::{Args, Command, ImportArgs};
+pub use error::DumpError;

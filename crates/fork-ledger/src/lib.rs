@@ -10,6 +10,7 @@
 )]
 
 pub mod account;
+pub mod batch;
 pub mod binprot;
 pub mod hash;
 pub mod json;

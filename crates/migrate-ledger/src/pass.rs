@@ -1,25 +1,17 @@
 //! One pass over an account list, in batches.
 
-use fork_ledger::account::{Account, Timing, V1Account};
+use fork_ledger::account::{Account, Timing};
+use fork_ledger::batch::{AccountBatch, BATCH_ACCOUNTS, BatchReader};
 use fork_ledger::binprot::encode_account;
-use fork_ledger::hash::{hash_accounts, hash_v1_accounts};
-use fork_ledger::json::{
-    AccountJson, ForkRules, ListedAccountError, VerificationKeyCache, from_fork_config,
-    v1_from_json,
-};
+use fork_ledger::json::AccountJson;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
 use fork_ledger::migrate::{Audit, Changes, Rule};
-use fork_ledger::verification_key::VkHashCache;
 use fork_store::LedgerStoreWriter;
-use fork_types::{Era, LedgerHash};
+use fork_types::LedgerHash;
 use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
 use crate::error::PassError;
-
-/// Accounts converted, migrated and hashed together: enough to keep all cores busy, few enough
-/// (some MiB) not to matter.
-const BATCH_ACCOUNTS: usize = 4096;
 
 /// Where the migrated accounts go.
 pub(crate) enum Target<'a> {
@@ -29,16 +21,10 @@ pub(crate) enum Target<'a> {
     RootOnly(RootBuilder),
 }
 
-/// Source accounts of either record.
-enum Sources {
-    V1(Vec<V1Account>),
-    Later(Vec<Account>),
-}
-
 /// Takes accounts one by one and works on them in batches.
 pub(crate) struct Pass<'a> {
     rule: Rule,
-    rules: ForkRules,
+    reader: BatchReader,
     pending: Vec<AccountJson<'static>>,
     first: u64,
     source_root: RootBuilder,
@@ -46,8 +32,6 @@ pub(crate) struct Pass<'a> {
     leaves: Vec<Fp>,
     audit: Audit,
     timed: u64,
-    keys: VerificationKeyCache,
-    hashes: VkHashCache,
 }
 
 /// What a pass found.
@@ -69,11 +53,7 @@ impl<'a> Pass<'a> {
         let source = rule.source();
         Self {
             rule,
-            rules: ForkRules {
-                era: source,
-                ignore_missing,
-                pad_app_state: false,
-            },
+            reader: BatchReader::new(source, ignore_missing),
             pending: Vec::with_capacity(BATCH_ACCOUNTS),
             first: 0,
             source_root: RootBuilder::new(source, source.depth()),
@@ -81,8 +61,6 @@ impl<'a> Pass<'a> {
             leaves: Vec::new(),
             audit: Audit::default(),
             timed: 0,
-            keys: VerificationKeyCache::new(),
-            hashes: VkHashCache::new(),
         }
     }
 
@@ -111,20 +89,22 @@ impl<'a> Pass<'a> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let sources = self.convert()?;
+        let first = u32::try_from(self.first).unwrap_or(u32::MAX);
+        let sources = self.reader.convert(first, &self.pending)?;
         let count = self.pending.len() as u64;
         self.pending.clear();
         let migrated = self.migrate(&sources)?;
-        let source_hashes = match &sources {
-            Sources::V1(accounts) => hash_v1_accounts(accounts),
-            Sources::Later(accounts) => self.hash(self.rule.source(), accounts)?,
-        };
+        let hash_error = |source| PassError::Hash { first: u64::from(first), source };
+        let source_hashes = self.reader.hash(&sources).map_err(hash_error)?;
         self.source_root.extend_from_slice(&source_hashes)?;
         // Where nothing changes, neither does the hash.
         let target_hashes = match self.rule {
             Rule::BerkeleyToBerkeley | Rule::MesaToMesa => source_hashes,
             Rule::V1ToBerkeley { .. } | Rule::BerkeleyToMesa(_) => {
-                self.hash(self.rule.target(), &migrated)?
+                self
+                .reader
+                .hash_as(self.rule.target(), &migrated)
+                .map_err(hash_error)?
             }
         };
         match &mut self.target {
@@ -138,27 +118,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn convert(&self) -> Result<Sources, ListedAccountError> {
-        let listed = |offset: usize| u32::try_from(self.first).unwrap_or(u32::MAX) + offset as u32;
-        let indexed = self.pending.par_iter().enumerate();
-        if self.rules.era == Era::V1 {
-            return indexed
-                .map(|(offset, json)| {
-                    v1_from_json(json).map_err(|error| error.at(listed(offset), json))
-                })
-                .collect::<Result<_, _>>()
-                .map(Sources::V1);
-        }
-        indexed
-            .map(|(offset, json)| {
-                from_fork_config(json, &self.rules, &self.keys)
-                    .map_err(|error| error.at(listed(offset), json))
-            })
-            .collect::<Result<_, _>>()
-            .map(Sources::Later)
-    }
-
-    fn migrate(&mut self, sources: &Sources) -> Result<Vec<Account>, PassError> {
+    fn migrate(&mut self, sources: &AccountBatch) -> Result<Vec<Account>, PassError> {
         let (rule, first) = (self.rule, self.first);
         let failed = |offset: usize| {
             move |source| PassError::Migrate {
@@ -167,12 +127,12 @@ impl<'a> Pass<'a> {
             }
         };
         let migrated: Vec<(Account, Changes)> = match sources {
-            Sources::V1(accounts) => accounts
+            AccountBatch::V1(accounts) => accounts
                 .par_iter()
                 .enumerate()
                 .map(|(offset, account)| rule.migrate_v1(account).map_err(failed(offset)))
                 .collect::<Result<_, _>>()?,
-            Sources::Later(accounts) => accounts
+            AccountBatch::Later(accounts) => accounts
                 .par_iter()
                 .enumerate()
                 .map(|(offset, account)| rule.migrate(account).map_err(failed(offset)))
@@ -180,11 +140,11 @@ impl<'a> Pass<'a> {
         };
         for (offset, (after, changes)) in migrated.iter().enumerate() {
             let timing = match sources {
-                Sources::V1(accounts) => {
+                AccountBatch::V1(accounts) => {
                     self.audit.record_v1(&accounts[offset], after, changes);
                     accounts[offset].timing
                 }
-                Sources::Later(accounts) => {
+                AccountBatch::Later(accounts) => {
                     self.audit.record(&accounts[offset], after, changes);
                     accounts[offset].timing
                 }
@@ -192,13 +152,6 @@ impl<'a> Pass<'a> {
             self.timed += u64::from(matches!(timing, Timing::Timed(_)));
         }
         Ok(migrated.into_iter().map(|(account, _)| account).collect())
-    }
-
-    fn hash(&self, era: Era, accounts: &[Account]) -> Result<Vec<Fp>, PassError> {
-        hash_accounts(era, accounts, &self.hashes).map_err(|source| PassError::Hash {
-            first: self.first,
-            source,
-        })
     }
 }
 

@@ -1,0 +1,542 @@
+//! `dump-candidates import`.
+
+use std::io::Read;
+use std::path::Path;
+
+use fork_fs::{StagedDir, write_atomic};
+use fork_genesis::block::{BLOCK_BYTES_MAX, Block, BlockProblem, ForkBlockFacts, parse_file_name};
+use fork_genesis::candidate::{Comparison, ComputedLedger, Evidence, Expected, Import, compare};
+use fork_genesis::config::PreforkConfig;
+use fork_genesis::fork_config::{self, ForkConfigFacts};
+use fork_genesis::import::ImportError;
+use fork_genesis::network::Network;
+use fork_genesis::replayer::{self, ReplayerFacts};
+use fork_genesis::schedule::Schedule;
+use fork_ledger::json::{AccountJson, StreamError, read_account_array};
+use fork_types::document::{
+    Candidate, CandidateLedger, EpochSeeds, FileRef, ForkBlock, Outcome, ScheduledGenesis,
+    SourceRef,
+};
+use fork_types::{Amount, Era, Role};
+use fork_worker::{Context, Input, InputArg, InputError};
+
+use crate::args::ImportArgs;
+use crate::error::{DumpError, SinkError};
+use crate::sink::{LedgerSink, Listed};
+
+/// Names of the account lists, the RFC's.
+const fn list_name(role: Role) -> &'static str {
+    match role {
+        Role::Genesis => "staged_ledger.json",
+        Role::Staking => "staking_ledger.json",
+        Role::Next => "next_staking_ledger.json",
+    }
+}
+
+/// Name of the block in a candidate directory.
+const BLOCK_NAME: &str = "block.json";
+
+/// Largest prefork config read, in bytes; released ones have one or two KiB.
+const PREFORK_BYTES_MAX: u64 = 16 << 20;
+
+/// The document the ledgers came from, if it was one document.
+enum Document {
+    ForkConfig(ForkConfigFacts),
+    Replayer(ReplayerFacts),
+    Files,
+}
+
+/// The three lists; `None` for a next ledger that is the staking ledger.
+struct Lists {
+    staged: Listed,
+    staking: Listed,
+    next: Option<Listed>,
+}
+
+impl Lists {
+    fn of(&self, role: Role) -> &Listed {
+        match (role, &self.next) {
+            (Role::Genesis, _) => &self.staged,
+            (Role::Next, Some(next)) => next,
+            (Role::Next, None) | (Role::Staking, _) => &self.staking,
+        }
+    }
+}
+
+/// A block and what was seen of it.
+struct ReadBlock {
+    facts: ForkBlockFacts,
+    problems: Vec<BlockProblem>,
+    file: FileRef,
+    named: Option<(u32, fork_types::StateHash)>,
+}
+
+impl ImportArgs {
+    /// Imports and writes the candidate.
+    ///
+    /// # Errors
+    ///
+    /// Fails on unreadable inputs and on every contradiction; then nothing is left.
+    pub fn import(&self, context: &Context) -> Result<Candidate, DumpError> {
+        let network = load_network(&self.network)?;
+        let era = self.era.unwrap_or(network.source_era);
+        let staged = StagedDir::create(&self.output.output, self.output.force)?;
+        let mut sources = Vec::new();
+        let prefork = self.read_prefork(context, &mut sources)?;
+        let schedule = derive_schedule(&network, prefork.as_ref())?;
+        let block = self.read_block(&network, staged.path(), context, &mut sources)?;
+        let (document, lists) = self.read_ledgers(era, staged.path(), context, &mut sources)?;
+
+        let evidence = self.evidence(
+            &network,
+            block.as_ref(),
+            &document,
+            &lists,
+            prefork.as_ref(),
+            schedule.as_ref(),
+        );
+        let comparison = compare(&evidence.view()).into_result()?;
+        let candidate =
+            self.candidate(&network, era, &evidence, comparison, &lists, block.as_ref(), sources)?;
+        staged.write_document(&candidate)?;
+        staged.commit()?;
+        Ok(candidate)
+    }
+
+    fn read_prefork(
+        &self,
+        context: &Context,
+        sources: &mut Vec<SourceRef>,
+    ) -> Result<Option<PreforkConfig>, DumpError> {
+        let Some(argument) = &self.prefork_config else {
+            return Ok(None);
+        };
+        let (bytes, source) = read_all(argument, "prefork-config", PREFORK_BYTES_MAX, context)?;
+        let config = PreforkConfig::from_json(&bytes).map_err(|source| DumpError::Prefork {
+            name: argument.to_string(),
+            source,
+        })?;
+        sources.push(source);
+        Ok(Some(config))
+    }
+
+    fn read_block(
+        &self,
+        network: &Network,
+        directory: &Path,
+        context: &Context,
+        sources: &mut Vec<SourceRef>,
+    ) -> Result<Option<ReadBlock>, DumpError> {
+        let Some(argument) = &self.block else {
+            return Ok(None);
+        };
+        let (bytes, source) = read_all(argument, "block", BLOCK_BYTES_MAX, context)?;
+        let block = Block::from_slice(&bytes).map_err(|source| DumpError::Block {
+            name: argument.to_string(),
+            source: Box::new(source),
+        })?;
+        write_atomic(&directory.join(BLOCK_NAME), &bytes)?;
+        let named = parse_file_name(&source.name);
+        sources.push(source);
+        Ok(Some(ReadBlock {
+            facts: block.facts(),
+            problems: block.problems(Some(network.chain.slot_ms)),
+            file: fork_fs::file_ref(directory, BLOCK_NAME)?,
+            named,
+        }))
+    }
+
+    fn read_ledgers(
+        &self,
+        era: Era,
+        directory: &Path,
+        context: &Context,
+        sources: &mut Vec<SourceRef>,
+    ) -> Result<(Document, Lists), DumpError> {
+        let sink = |role: Role| {
+            LedgerSink::create(
+                directory,
+                list_name(role),
+                era,
+                self.ignore_missing,
+                !self.skip_roots,
+            )
+        };
+        if let (Some(staged), Some(staking), Some(next)) = (
+            &self.staged_ledger,
+            &self.staking_ledger,
+            &self.next_staking_ledger,
+        ) {
+            let mut read = |role, argument, kind| {
+                read_list(argument, kind, sink(role)?, context, sources)
+            };
+            let lists = Lists {
+                staged: read(Role::Genesis, staged, "staged-ledger")?,
+                staking: read(Role::Staking, staking, "staking-ledger")?,
+                next: Some(read(Role::Next, next, "next-staking-ledger")?),
+            };
+            return Ok((Document::Files, lists));
+        }
+        let mut sinks = [
+            sink(Role::Genesis)?,
+            sink(Role::Staking)?,
+            sink(Role::Next)?,
+        ];
+        let visit = |role: Role, _index: u32, account: AccountJson<'static>| {
+            let [genesis, staking, next] = &mut sinks;
+            match role {
+                Role::Genesis => genesis,
+                Role::Staking => staking,
+                Role::Next => next,
+            }
+            .push(account)
+        };
+        let (document, has_next) = if let Some(argument) = &self.fork_config {
+            let facts = self.read_document(argument, "fork-config", context, sources, |input| {
+                fork_config::read(input, visit)
+            })?;
+            let has_next = facts.epochs.next.is_some();
+            (Document::ForkConfig(facts), has_next)
+        } else {
+            let argument = self.replayer_output.as_ref().unwrap_or(&EMPTY_PATH);
+            let facts =
+                self.read_document(argument, "replayer-output", context, sources, |input| {
+                    replayer::read(input, visit)
+                })?;
+            let has_next = facts.epochs.next.is_some();
+            (Document::Replayer(facts), has_next)
+        };
+        let [genesis, staking, next] = sinks;
+        let lists = Lists {
+            staged: genesis.finish()?,
+            staking: staking.finish()?,
+            next: has_next.then(|| next.finish()).transpose()?,
+        };
+        Ok((document, lists))
+    }
+
+    fn read_document<T>(
+        &self,
+        argument: &InputArg,
+        kind: &'static str,
+        context: &Context,
+        sources: &mut Vec<SourceRef>,
+        read: impl FnOnce(&mut Input) -> Result<T, ImportError<SinkError>>,
+    ) -> Result<T, DumpError> {
+        let mut input = Input::open(argument, kind, context)?;
+        let facts = read(&mut input).map_err(|error| match error {
+            ImportError::Read { source, .. } => input.damaged(source).into(),
+            source => DumpError::Import {
+                name: input.name().to_owned(),
+                source: Box::new(source),
+            },
+        })?;
+        sources.push(input.finish(self.sha256.as_deref())?);
+        Ok(facts)
+    }
+
+    fn evidence<'a>(
+        &self,
+        network: &'a Network,
+        block: Option<&'a ReadBlock>,
+        document: &'a Document,
+        lists: &Lists,
+        prefork: Option<&'a PreforkConfig>,
+        schedule: Option<&'a Schedule>,
+    ) -> OwnedEvidence<'a> {
+        let named = block.and_then(|block| block.named);
+        let mut state_hashes = Vec::new();
+        state_hashes.extend(named.map(|(_, value)| Expected {
+            value,
+            by: "file name".to_owned(),
+        }));
+        state_hashes.extend(self.expect_state_hash.map(|value| Expected {
+            value,
+            by: "--expect-state-hash".to_owned(),
+        }));
+        let mut lengths = Vec::new();
+        lengths.extend(named.map(|(value, _)| Expected {
+            value,
+            by: "file name".to_owned(),
+        }));
+        lengths.extend(self.blockchain_length.map(|value| Expected {
+            value,
+            by: "--blockchain-length".to_owned(),
+        }));
+        OwnedEvidence {
+            network,
+            block,
+            document,
+            state_hashes,
+            lengths,
+            computed: Role::ALL.map(|role| {
+                let listed = lists.of(role);
+                ComputedLedger {
+                    root: listed.root,
+                    total_balance: u64::try_from(listed.total)
+                        .ok()
+                        .map(Amount::from_nanomina),
+                }
+            }),
+            prefork,
+            schedule,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "everything a candidate is made of")]
+    fn candidate(
+        &self,
+        network: &Network,
+        era: Era,
+        evidence: &OwnedEvidence<'_>,
+        comparison: Comparison,
+        lists: &Lists,
+        block: Option<&ReadBlock>,
+        sources: Vec<SourceRef>,
+    ) -> Result<Candidate, DumpError> {
+        let facts = block.map(|block| &block.facts);
+        let (state_hash, length, seeds) = self.identity(evidence.document, facts)?;
+        let view = evidence.view();
+        let ledger = |role: Role| {
+            let listed = lists.of(role);
+            CandidateLedger {
+                file: listed.file.clone(),
+                accounts: listed.accounts,
+                claimed_root: view.claimed_root(role),
+                computed_root: listed.root,
+                total_balance_nanomina: listed.total.to_string(),
+            }
+        };
+        let mut warnings = match evidence.document {
+            Document::ForkConfig(facts) => facts.warnings.clone(),
+            Document::Replayer(facts) => facts.warnings.clone(),
+            Document::Files => Vec::new(),
+        };
+        warnings.extend(evidence.prefork.map(|config| config.warnings.clone()).unwrap_or_default());
+        warnings.extend(comparison.warnings);
+        Ok(Candidate {
+            format: Candidate::format(),
+            version: Candidate::version(),
+            network: network.name.clone(),
+            source_era: era,
+            fork_block: ForkBlock {
+                state_hash,
+                state_hash_recomputed: facts.is_some(),
+                blockchain_length: length,
+                global_slot_since_genesis: comparison.block_slot,
+                slot_since_hard_fork: facts.map(|facts| facts.slot_since_hard_fork),
+                timestamp_ms: facts.map(|facts| facts.timestamp_ms),
+                chain_genesis_timestamp_ms: facts
+                    .map(|facts| facts.constants.genesis_state_timestamp_ms),
+            },
+            scheduled: match evidence.document {
+                Document::ForkConfig(facts) => Some(ScheduledGenesis {
+                    global_slot_since_genesis: facts.fork.global_slot_since_genesis,
+                    meaning: comparison.slot_meaning,
+                    genesis_state_timestamp: facts.genesis_timestamp_text.clone(),
+                }),
+                Document::Replayer(_) | Document::Files => None,
+            },
+            seeds,
+            staged_ledger: ledger(Role::Genesis),
+            staking_ledger: ledger(Role::Staking),
+            next_staking_ledger: ledger(Role::Next),
+            block: block.map(|block| block.file.clone()),
+            sources,
+            checks: comparison.checks,
+            warnings,
+        })
+    }
+
+    /// State hash, height and seeds; from the block where there is one (the comparison made sure
+    /// that nothing else says otherwise).
+    fn identity(
+        &self,
+        document: &Document,
+        facts: Option<&ForkBlockFacts>,
+    ) -> Result<(fork_types::StateHash, u32, EpochSeeds), DumpError> {
+        if let Some(facts) = facts {
+            let seeds = EpochSeeds {
+                staking: facts.staking_epoch.seed,
+                next: facts.next_epoch.seed,
+            };
+            return Ok((facts.state_hash, facts.blockchain_length, seeds));
+        }
+        let (state_hash, length, epochs) = match document {
+            Document::ForkConfig(facts) => (
+                facts.fork.state_hash,
+                Some(facts.fork.blockchain_length),
+                &facts.epochs,
+            ),
+            Document::Replayer(facts) => {
+                (facts.fork_state_hash, self.blockchain_length, &facts.epochs)
+            }
+            // The command line requires the block with the four files.
+            Document::Files => return Err(DumpError::NoHeight),
+        };
+        let seeds = EpochSeeds {
+            staking: epochs.staking_seed,
+            next: epochs.next_seed,
+        };
+        Ok((state_hash, length.ok_or(DumpError::NoHeight)?, seeds))
+    }
+}
+
+/// What [`Evidence`] borrows.
+struct OwnedEvidence<'a> {
+    network: &'a Network,
+    block: Option<&'a ReadBlock>,
+    document: &'a Document,
+    state_hashes: Vec<Expected<fork_types::StateHash>>,
+    lengths: Vec<Expected<u32>>,
+    computed: [ComputedLedger; 3],
+    prefork: Option<&'a PreforkConfig>,
+    schedule: Option<&'a Schedule>,
+}
+
+impl OwnedEvidence<'_> {
+    fn view(&self) -> Evidence<'_> {
+        Evidence {
+            network: self.network,
+            block: self.block.map(|block| &block.facts),
+            block_problems: self.block.map_or(&[], |block| &block.problems),
+            expected_state_hashes: &self.state_hashes,
+            expected_lengths: &self.lengths,
+            import: match self.document {
+                Document::ForkConfig(facts) => Some(Import::ForkConfig(facts)),
+                Document::Replayer(facts) => Some(Import::Replayer(facts)),
+                Document::Files => None,
+            },
+            computed: self.computed,
+            expected_roots: [None, None, None],
+            prefork: self.prefork,
+            schedule: self.schedule,
+        }
+    }
+}
+
+static EMPTY_PATH: InputArg = InputArg::Path(std::path::PathBuf::new());
+
+/// A network by file or by the name of one that ships.
+fn load_network(name: &str) -> Result<Network, DumpError> {
+    let failed = |source| DumpError::Network {
+        name: name.to_owned(),
+        source,
+    };
+    let path = Path::new(name);
+    if fork_fs::exists(path) && name.contains(['/', '.']) {
+        let bytes = fork_fs::read_limited(path, 1 << 20)?;
+        return Network::from_toml(&String::from_utf8_lossy(&bytes)).map_err(failed);
+    }
+    Network::builtin(name)
+        .map_err(failed)?
+        .ok_or_else(|| DumpError::UnknownNetwork {
+            name: name.to_owned(),
+            known: Network::builtin_names().collect::<Vec<_>>().join(", "),
+        })
+}
+
+fn derive_schedule(
+    network: &Network,
+    prefork: Option<&PreforkConfig>,
+) -> Result<Option<Schedule>, DumpError> {
+    let Some(prefork) = prefork else {
+        return Ok(None);
+    };
+    let input = prefork.schedule_input();
+    match prefork.clock(network.chain.slot_ms) {
+        Some(clock) if input.slot_chain_end.is_some() && input.genesis_slot_delta.is_some() => {
+            Ok(Some(Schedule::derive(&clock, &input)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn read_all(
+    argument: &InputArg,
+    kind: &'static str,
+    bytes_max: u64,
+    context: &Context,
+) -> Result<(Vec<u8>, SourceRef), InputError> {
+    let mut input = Input::open(argument, kind, context)?;
+    let mut bytes = Vec::new();
+    (&mut input)
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| input.damaged(source))?;
+    if bytes.len() as u64 > bytes_max {
+        let source = std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            format!("larger than {bytes_max} bytes, the limit for a {kind}"),
+        );
+        return Err(input.damaged(source));
+    }
+    Ok((bytes, input.finish(None)?))
+}
+
+fn read_list(
+    argument: &InputArg,
+    kind: &'static str,
+    mut sink: LedgerSink,
+    context: &Context,
+    sources: &mut Vec<SourceRef>,
+) -> Result<Listed, DumpError> {
+    let mut input = Input::open(argument, kind, context)?;
+    let read = read_account_array(&mut input, |_, account| sink.push(account));
+    read.map_err(|error| match error {
+        StreamError::Read { source, .. } => DumpError::from(input.damaged(source)),
+        source => DumpError::List {
+            name: input.name().to_owned(),
+            source: Box::new(source),
+        },
+    })?;
+    sources.push(input.finish(None)?);
+    Ok(sink.finish()?)
+}
+
+/// The result for people.
+pub(crate) fn summary(candidate: &Candidate, output: &Path) -> String {
+    use std::fmt::Write;
+    let block = &candidate.fork_block;
+    let mut text = String::new();
+    let recomputed = if block.state_hash_recomputed {
+        "recomputed from the block"
+    } else {
+        "claimed; no block was given"
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "fork block    {} ({recomputed})", block.state_hash);
+    let _ = writeln!(text, "height        {}", block.blockchain_length);
+    for role in Role::ALL {
+        let ledger = candidate.ledger(role);
+        let root = match (&ledger.computed_root, &ledger.claimed_root) {
+            (Some(root), Some(claimed)) => format!("{root} (equals the claim by {})", claimed.by),
+            (Some(root), None) => format!("{root} (nothing claims it)"),
+            (None, Some(claimed)) => format!("{} (claimed by {}, not recomputed)", claimed.root, claimed.by),
+            (None, None) => "unknown".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "{:<13} {} accounts, root {root}",
+            role.name(),
+            ledger.accounts
+        );
+    }
+    let _ = writeln!(text, "staking seed  {}", candidate.seeds.staking);
+    let _ = writeln!(text, "next seed     {}", candidate.seeds.next);
+    let passed = candidate
+        .checks
+        .iter()
+        .filter(|check| check.outcome == Outcome::Passed)
+        .count();
+    let _ = writeln!(
+        text,
+        "comparisons   {passed} agree, {} had nothing to compare with",
+        candidate.checks.len() - passed
+    );
+    for warning in &candidate.warnings {
+        let _ = writeln!(text, "warning       {warning}");
+    }
+    let _ = writeln!(text, "written to    {}", output.display());
+    text
+}
