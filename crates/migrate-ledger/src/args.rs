@@ -39,7 +39,8 @@ pub struct Args {
     #[arg(long, value_name = "ERA")]
     pub to: Era,
 
-    /// Global slot since genesis of the new genesis (for the vesting update of berkeley to mesa)
+    /// Global slot since genesis of the new genesis, for the vesting update of berkeley to mesa
+    /// [default: the scheduled slot, when the candidate has established one]
     #[arg(long, value_name = "SLOT")]
     pub fork_slot: Option<SlotSinceGenesis>,
 

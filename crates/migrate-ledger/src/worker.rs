@@ -5,11 +5,11 @@ use std::path::Path;
 use fork_fs::StagedDir;
 use fork_ledger::json::read_account_array;
 use fork_ledger::merkle::{MerkleTree, RootBuilder, ledger_hash};
-use fork_ledger::migrate::{Audit, Rule};
+use fork_ledger::migrate::{Audit, Rule, RuleError};
 use fork_store::{LedgerStoreWriter, prove_store, tarball_name, write_tarball};
 use fork_types::document::{
     AuditCounts, Candidate, CandidateRef, ClaimedRoot, FileRef, LedgerDocument, RuleRef,
-    SourceLedger, SourceRef, Tarball, TargetLedger,
+    SlotMeaning, SourceLedger, SourceRef, Tarball, TargetLedger,
 };
 use fork_types::{LedgerHash, SlotSinceGenesis};
 use fork_worker::{
@@ -36,6 +36,8 @@ struct Source {
     claimed: Option<ClaimedRoot>,
     candidate: Option<CandidateRef>,
     accounts: Option<u32>,
+    /// Slot of the new genesis, where the candidate has established it.
+    scheduled: Option<SlotSinceGenesis>,
 }
 
 impl Worker for Args {
@@ -56,9 +58,10 @@ impl Worker for Args {
 impl Args {
     fn migrate(&self, context: &Context) -> Result<LedgerDocument, MigrateLedgerError> {
         let mut stages = Stages::new();
-        let rule = Rule::from_pair(self.from, self.to, self.variant.as_deref(), self.fork_slot)?;
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let source = self.source()?;
+        let fork_slot = self.fork_slot.or(source.scheduled);
+        let rule = self.rule(&source)?;
         let expected_accounts = source.accounts.unwrap_or(0);
         fork_fs::require_free_space(
             staged.path(),
@@ -92,7 +95,7 @@ impl Args {
         let target_root = ledger_hash(tree.root());
         drop(progress);
         stages.end("tree");
-        self.check_target(&source, rule, target_root, context)?;
+        self.check_target(&source, rule, fork_slot, target_root, context)?;
 
         let progress = context.progress("writing the store", 0, Unit::Items);
         writer.finish(&tree).map_err(PassError::from)?;
@@ -176,6 +179,7 @@ impl Args {
                 claimed: by_caller,
                 candidate: None,
                 accounts: None,
+                scheduled: None,
             });
         };
         let (candidate, bytes): (Candidate, _) = fork_fs::read_document(directory)?;
@@ -198,7 +202,22 @@ impl Args {
                 sha256: hex::encode(Sha256::digest(&bytes)),
             }),
             accounts: Some(ledger.accounts),
+            scheduled: candidate
+                .scheduled
+                .as_ref()
+                .filter(|scheduled| scheduled.meaning == SlotMeaning::ScheduledGenesis)
+                .map(|scheduled| scheduled.global_slot_since_genesis),
         })
+    }
+
+    /// The rule, with the candidate's scheduled slot where the rule needs one and the command line
+    /// names none. `generate-network-config` compares the slot used with the schedule.
+    fn rule(&self, source: &Source) -> Result<Rule, RuleError> {
+        let rule = |slot| Rule::from_pair(self.from, self.to, self.variant.as_deref(), slot);
+        match (rule(self.fork_slot), source.scheduled) {
+            (Err(RuleError::ForkSlotMissing { .. }), Some(slot)) => rule(Some(slot)),
+            (outcome, _) => outcome,
+        }
     }
 
     fn pass<'a>(
@@ -253,6 +272,7 @@ impl Args {
         &self,
         source: &Source,
         rule: Rule,
+        fork_slot: Option<SlotSinceGenesis>,
         computed: LedgerHash,
         context: &Context,
     ) -> Result<(), MigrateLedgerError> {
@@ -260,7 +280,7 @@ impl Args {
             return Ok(());
         };
         let mut matching_variant = None;
-        for (variant, other) in other_variants(rule, self.fork_slot) {
+        for (variant, other) in other_variants(rule, fork_slot) {
             let target = Target::RootOnly(RootBuilder::new(other.target(), other.target().depth()));
             let (result, _) = self.pass(source, other, target, context)?;
             if let Target::RootOnly(root) = result.target
