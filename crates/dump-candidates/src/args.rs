@@ -107,7 +107,10 @@ impl Worker for Args {
     fn run(self, context: &Context) -> WorkerResult {
         let Command::Import(import) = &self.command;
         let candidate = import.import(context)?;
-        context.emit(&crate::import::summary(&candidate, &import.output.output), &candidate)?;
+        context.emit(
+            &crate::import::summary(&candidate, &import.output.output),
+            &candidate,
+        )?;
         Ok(())
     }
 }

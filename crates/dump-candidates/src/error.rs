@@ -137,6 +137,9 @@ pub enum DumpError {
     /// A replayer output names no height.
     #[error("the replayer output does not say the height of the fork block")]
     NoHeight,
+    /// Nothing to import from.
+    #[error("none of --fork-config, --replayer-output and --staged-ledger is given")]
+    NoSource,
     /// The inputs contradict each other.
     #[error(transparent)]
     Contradiction(#[from] ContradictionError),
@@ -155,7 +158,7 @@ impl Fault for DumpError {
             Self::Schedule(error) => error.class(),
             Self::Sink(error) => error.class(),
             Self::Contradiction(error) => error.class(),
-            Self::UnknownNetwork { .. } | Self::NoHeight => Class::Usage,
+            Self::UnknownNetwork { .. } | Self::NoHeight | Self::NoSource => Class::Usage,
         }
     }
 
@@ -171,12 +174,14 @@ impl Fault for DumpError {
             Self::Schedule(error) => error.hint(),
             Self::Sink(error) => error.hint(),
             Self::Contradiction(error) => error.hint(),
-            Self::UnknownNetwork { known, .. } => {
-                Some(format!("pass the path of a network file, or one of {known}"))
-            }
-            Self::NoHeight => {
-                Some("give the fork block with --block, or its height with --blockchain-length".to_owned())
-            }
+            Self::UnknownNetwork { known, .. } => Some(format!(
+                "pass the path of a network file, or one of {known}"
+            )),
+            Self::NoSource => None,
+            Self::NoHeight => Some(
+                "give the fork block with --block, or its height with --blockchain-length"
+                    .to_owned(),
+            ),
         }
     }
 }

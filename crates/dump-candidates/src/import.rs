@@ -96,8 +96,15 @@ impl ImportArgs {
             schedule.as_ref(),
         );
         let comparison = compare(&evidence.view()).into_result()?;
-        let candidate =
-            self.candidate(&network, era, &evidence, comparison, &lists, block.as_ref(), sources)?;
+        let candidate = self.candidate(
+            &network,
+            era,
+            &evidence,
+            comparison,
+            &lists,
+            block.as_ref(),
+            sources,
+        )?;
         staged.write_document(&candidate)?;
         staged.commit()?;
         Ok(candidate)
@@ -167,9 +174,8 @@ impl ImportArgs {
             &self.staking_ledger,
             &self.next_staking_ledger,
         ) {
-            let mut read = |role, argument, kind| {
-                read_list(argument, kind, sink(role)?, context, sources)
-            };
+            let mut read =
+                |role, argument, kind| read_list(argument, kind, sink(role)?, context, sources);
             let lists = Lists {
                 staged: read(Role::Genesis, staged, "staged-ledger")?,
                 staking: read(Role::Staking, staking, "staking-ledger")?,
@@ -193,15 +199,15 @@ impl ImportArgs {
         };
         let (document, has_next) = if let Some(argument) = &self.fork_config {
             let facts = self.read_document(argument, "fork-config", context, sources, |input| {
-                fork_config::read(input, visit)
+                fork_config::read(input, visit).map_err(Box::new)
             })?;
             let has_next = facts.epochs.next.is_some();
             (Document::ForkConfig(facts), has_next)
         } else {
-            let argument = self.replayer_output.as_ref().unwrap_or(&EMPTY_PATH);
+            let argument = self.replayer_output.as_ref().ok_or(DumpError::NoSource)?;
             let facts =
                 self.read_document(argument, "replayer-output", context, sources, |input| {
-                    replayer::read(input, visit)
+                    replayer::read(input, visit).map_err(Box::new)
                 })?;
             let has_next = facts.epochs.next.is_some();
             (Document::Replayer(facts), has_next)
@@ -221,10 +227,10 @@ impl ImportArgs {
         kind: &'static str,
         context: &Context,
         sources: &mut Vec<SourceRef>,
-        read: impl FnOnce(&mut Input) -> Result<T, ImportError<SinkError>>,
+        read: impl FnOnce(&mut Input) -> Result<T, Box<ImportError<SinkError>>>,
     ) -> Result<T, DumpError> {
         let mut input = Input::open(argument, kind, context)?;
-        let facts = read(&mut input).map_err(|error| match error {
+        let facts = read(&mut input).map_err(|error| match *error {
             ImportError::Read { source, .. } => input.damaged(source).into(),
             source => DumpError::Import {
                 name: input.name().to_owned(),
@@ -273,9 +279,7 @@ impl ImportArgs {
                 let listed = lists.of(role);
                 ComputedLedger {
                     root: listed.root,
-                    total_balance: u64::try_from(listed.total)
-                        .ok()
-                        .map(Amount::from_nanomina),
+                    total_balance: u64::try_from(listed.total).ok().map(Amount::from_nanomina),
                 }
             }),
             prefork,
@@ -283,7 +287,10 @@ impl ImportArgs {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "everything a candidate is made of")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "everything a candidate is made of"
+    )]
     fn candidate(
         &self,
         network: &Network,
@@ -312,7 +319,12 @@ impl ImportArgs {
             Document::Replayer(facts) => facts.warnings.clone(),
             Document::Files => Vec::new(),
         };
-        warnings.extend(evidence.prefork.map(|config| config.warnings.clone()).unwrap_or_default());
+        warnings.extend(
+            evidence
+                .prefork
+                .map(|config| config.warnings.clone())
+                .unwrap_or_default(),
+        );
         warnings.extend(comparison.warnings);
         Ok(Candidate {
             format: Candidate::format(),
@@ -415,8 +427,6 @@ impl OwnedEvidence<'_> {
     }
 }
 
-static EMPTY_PATH: InputArg = InputArg::Path(std::path::PathBuf::new());
-
 /// A network by file or by the name of one that ships.
 fn load_network(name: &str) -> Result<Network, DumpError> {
     let failed = |source| DumpError::Network {
@@ -512,7 +522,10 @@ pub(crate) fn summary(candidate: &Candidate, output: &Path) -> String {
         let root = match (&ledger.computed_root, &ledger.claimed_root) {
             (Some(root), Some(claimed)) => format!("{root} (equals the claim by {})", claimed.by),
             (Some(root), None) => format!("{root} (nothing claims it)"),
-            (None, Some(claimed)) => format!("{} (claimed by {}, not recomputed)", claimed.root, claimed.by),
+            (None, Some(claimed)) => format!(
+                "{} (claimed by {}, not recomputed)",
+                claimed.root, claimed.by
+            ),
             (None, None) => "unknown".to_owned(),
         };
         let _ = writeln!(

@@ -4,10 +4,7 @@
 //! the three account lists in one form (a JSON array in leaf order, one account a line), recomputes
 //! their roots and the block's state hash, and compares everything with everything else. Only a
 //! candidate without a contradiction is written.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
 mod error;

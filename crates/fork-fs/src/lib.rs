@@ -5,10 +5,7 @@
 //! they are dropped or, through [`remove_unfinished`], when a signal ends the process.
 //!
 //! Start at [`StagedDir`] for a step's output directory, [`open`] and [`read_limited`] for input.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 // The workspace forbids bare `std::fs`; this crate is where it is allowed.
 #![allow(clippy::disallowed_methods)]
 

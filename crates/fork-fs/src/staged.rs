@@ -185,6 +185,9 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         fs::write(root.path().join("file"), b"x").unwrap();
         let error = StagedDir::create(&root.path().join("file"), true).unwrap_err();
-        assert!(matches!(error.kind(), FsErrorKind::OutputNotDirectory { .. }));
+        assert!(matches!(
+            error.kind(),
+            FsErrorKind::OutputNotDirectory { .. }
+        ));
     }
 }

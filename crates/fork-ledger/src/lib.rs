@@ -4,10 +4,7 @@
 //! [`json`] reads and writes account JSON with the two conversions kept apart, [`binprot`] is the
 //! byte form the daemon stores, [`hash`] and [`merkle`] give leaves and roots, and [`migrate`] holds
 //! the rules between eras.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
 pub mod batch;

@@ -114,10 +114,7 @@ pub fn base58check_encode(version: u8, payload: &[u8]) -> String {
 /// # Errors
 ///
 /// Fails on characters outside the alphabet, on fewer than five bytes and on a wrong checksum.
-pub fn base58check_decode_any(
-    what: &'static str,
-    text: &str,
-) -> Result<(u8, Vec<u8>), IdError> {
+pub fn base58check_decode_any(what: &'static str, text: &str) -> Result<(u8, Vec<u8>), IdError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(IdError::Length {
             what,
@@ -156,11 +153,7 @@ pub fn base58check_decode_any(
 /// # Errors
 ///
 /// As [`base58check_decode_any`], and on another version byte.
-pub fn base58check_decode(
-    what: &'static str,
-    version: u8,
-    text: &str,
-) -> Result<Vec<u8>, IdError> {
+pub fn base58check_decode(what: &'static str, version: u8, text: &str) -> Result<Vec<u8>, IdError> {
     let (found_version, payload) = base58check_decode_any(what, text)?;
     if found_version != version {
         return Err(IdError::Version {
@@ -676,8 +669,14 @@ mod tests {
                 ..
             })
         ));
-        assert!(matches!(parse(&encode(&[1; 32])), Err(IdError::Length { .. })));
-        assert!(matches!(parse(&encode(&[2; 33])), Err(IdError::Tag { byte: 2, .. })));
+        assert!(matches!(
+            parse(&encode(&[1; 32])),
+            Err(IdError::Length { .. })
+        ));
+        assert!(matches!(
+            parse(&encode(&[2; 33])),
+            Err(IdError::Tag { byte: 2, .. })
+        ));
         let mut modulus = vec![1];
         modulus.extend_from_slice(&FIELD_MODULUS_LE);
         assert!(matches!(

@@ -10,10 +10,7 @@
 //!
 //! Everything that is parsed here refuses what upstream would refuse; where upstream is lenient,
 //! the leniency is named in the item's documentation.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod amount;
 pub mod document;

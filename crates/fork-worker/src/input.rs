@@ -145,7 +145,9 @@ pub struct Input {
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Input")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -271,7 +273,9 @@ impl Input {
             sha256: String::new(),
             bytes: 0,
         });
-        if let Some(expected) = pinned.filter(|expected| !expected.eq_ignore_ascii_case(&digested.sha256)) {
+        if let Some(expected) =
+            pinned.filter(|expected| !expected.eq_ignore_ascii_case(&digested.sha256))
+        {
             return Err(InputError::Digest {
                 name: self.name,
                 expected: expected.to_owned(),
@@ -304,9 +308,10 @@ impl BufRead for Input {
 }
 
 fn last_component(name: &str) -> String {
-    Path::new(name)
-        .file_name()
-        .map_or_else(|| name.to_owned(), |last| last.to_string_lossy().into_owned())
+    Path::new(name).file_name().map_or_else(
+        || name.to_owned(),
+        |last| last.to_string_lossy().into_owned(),
+    )
 }
 
 /// The HTTPS form of a URL. Bucket URLs name public objects.
@@ -314,7 +319,10 @@ fn https_url(url: &str) -> String {
     if let Some(path) = url.strip_prefix("gs://") {
         return format!("https://storage.googleapis.com/{path}");
     }
-    match url.strip_prefix("s3://").and_then(|path| path.split_once('/')) {
+    match url
+        .strip_prefix("s3://")
+        .and_then(|path| path.split_once('/'))
+    {
         Some((bucket, key)) => format!("https://{bucket}.s3.amazonaws.com/{key}"),
         None => url.to_owned(),
     }

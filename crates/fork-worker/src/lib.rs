@@ -5,10 +5,7 @@
 //! prints the result on stdout and errors on stderr in one place, and turns the error's class into
 //! the documented exit code. [`input`] opens paths and URLs, compressed or not, and hashes what it
 //! reads.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod input;
 mod print;

@@ -29,9 +29,15 @@ impl Progress {
             (Unit::Bytes, true) => {
                 "{prefix:<28} {wide_bar} {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4}"
             }
-            (Unit::Items, true) => "{prefix:<28} {wide_bar} {human_pos:>10}/{human_len} {per_sec:>12} {eta:>4}",
-            (Unit::Bytes, false) => "{prefix:<28} {spinner} {bytes:>10} {bytes_per_sec:>12} {elapsed:>4}",
-            (Unit::Items, false) => "{prefix:<28} {spinner} {human_pos:>10} {per_sec:>12} {elapsed:>4}",
+            (Unit::Items, true) => {
+                "{prefix:<28} {wide_bar} {human_pos:>10}/{human_len} {per_sec:>12} {eta:>4}"
+            }
+            (Unit::Bytes, false) => {
+                "{prefix:<28} {spinner} {bytes:>10} {bytes_per_sec:>12} {elapsed:>4}"
+            }
+            (Unit::Items, false) => {
+                "{prefix:<28} {spinner} {human_pos:>10} {per_sec:>12} {elapsed:>4}"
+            }
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));

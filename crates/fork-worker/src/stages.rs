@@ -40,8 +40,7 @@ impl Stages {
 /// Peak resident memory of this process in bytes, where the system tells (`VmHWM` on Linux).
 #[must_use]
 pub fn peak_memory_bytes() -> Option<u64> {
-    let status =
-        fork_fs::read_limited(std::path::Path::new("/proc/self/status"), 1 << 20).ok()?;
+    let status = fork_fs::read_limited(std::path::Path::new("/proc/self/status"), 1 << 20).ok()?;
     let text = String::from_utf8(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

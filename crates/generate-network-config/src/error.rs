@@ -136,7 +136,9 @@ impl Fault for GenerateError {
                 });
             }
             Self::UnknownNetwork { known, .. } => {
-                return Some(format!("pass the path of a network file, or one of {known}"));
+                return Some(format!(
+                    "pass the path of a network file, or one of {known}"
+                ));
             }
             Self::NoGenesisTime { .. } => {
                 "pass the config that the old chain's daemons run with, not an override file"

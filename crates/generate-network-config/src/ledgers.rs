@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use fork_fs::{FsError, Operation};
 use fork_genesis::network::Network;
-use fork_types::document::{Candidate, LedgerDocument};
 use fork_types::Role;
+use fork_types::document::{Candidate, LedgerDocument};
 use sha2::Digest;
 use sha3::Sha3_256;
 

@@ -5,10 +5,7 @@
 //! and there is no default time. Ledgers, candidate, old config and network file are compared with
 //! each other before anything is written, and the old chain's stop slots cannot get into the new
 //! config because it has no place for them.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
 mod error;

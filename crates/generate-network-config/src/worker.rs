@@ -48,8 +48,7 @@ impl Worker for Args {
 impl Args {
     fn generate(&self, context: &Context) -> Result<NetworkDocument, GenerateError> {
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
-        let (candidate, candidate_bytes): (Candidate, _) =
-            fork_fs::read_document(&self.candidate)?;
+        let (candidate, candidate_bytes): (Candidate, _) = fork_fs::read_document(&self.candidate)?;
         let candidate_sha256 = hex::encode(Sha256::digest(&candidate_bytes));
         let network = load_network(self.network.as_deref().unwrap_or(&candidate.network))?;
         let (prefork, prefork_bytes) = self.read_prefork(context)?;
@@ -62,7 +61,13 @@ impl Args {
         let mut warnings = prefork.warnings.clone();
         check_network_name(&candidate, &network, &mut problems);
         check_fork_slots(&ledgers, &schedule, &mut problems);
-        check_scheduled(&candidate, &schedule, &mut checks, &mut warnings, &mut problems);
+        check_scheduled(
+            &candidate,
+            &schedule,
+            &mut checks,
+            &mut warnings,
+            &mut problems,
+        );
         check_after_block(&candidate, &schedule, &mut problems);
         if !problems.is_empty() {
             return Err(GenerateError::Contradictions(problems));
@@ -256,11 +261,7 @@ impl Args {
     }
 }
 
-fn check_network_name(
-    candidate: &Candidate,
-    network: &Network,
-    problems: &mut Vec<ConfigProblem>,
-) {
+fn check_network_name(candidate: &Candidate, network: &Network, problems: &mut Vec<ConfigProblem>) {
     if candidate.network != network.name {
         problems.push(ConfigProblem {
             what: "name of the network".to_owned(),
@@ -413,7 +414,9 @@ fn check_written(
         || general.fork_slot() != schedule.global_slot_since_genesis
         || general.stop != Default::default()
     {
-        return Err(internal("the written config reads back differently".to_owned()));
+        return Err(internal(
+            "the written config reads back differently".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -89,7 +89,8 @@ mod tests {
     fn a_source_and_both_eras_are_required() {
         let parse = |text: &str| Args::try_parse_from(text.split(' '));
         assert!(
-            parse("migrate-ledger --candidate c --role next --from berkeley --to mesa -o o").is_ok()
+            parse("migrate-ledger --candidate c --role next --from berkeley --to mesa -o o")
+                .is_ok()
         );
         for bad in [
             "migrate-ledger --role next --from berkeley --to mesa -o o",

@@ -85,6 +85,9 @@ pub enum MigrateLedgerError {
     /// A step after the pass over the accounts failed.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Nothing to migrate.
+    #[error("neither --candidate nor --accounts is given")]
+    NoSource,
     /// The candidate was made under another era's rules.
     #[error("the candidate's ledgers follow the rules of {found}, but --from says {expected}")]
     Era {
@@ -150,7 +153,7 @@ impl Fault for MigrateLedgerError {
             Self::Rule(error) => error.class(),
             Self::Pass(error) => error.class(),
             Self::Supply(error) => error.class(),
-            Self::Era { .. } | Self::Unverified { .. } => Class::Usage,
+            Self::NoSource | Self::Era { .. } | Self::Unverified { .. } => Class::Usage,
             Self::SourceRoot { .. } | Self::TargetRoot { .. } => Class::Wrong,
             Self::TooManyAccounts { .. } => Class::BadInput,
         }
@@ -164,9 +167,11 @@ impl Fault for MigrateLedgerError {
             Self::Rule(error) => return error.hint(),
             Self::Pass(error) => return error.hint(),
             Self::Supply(error) => return error.hint(),
-            Self::TooManyAccounts { .. } => return None,
+            Self::TooManyAccounts { .. } | Self::NoSource => return None,
             Self::Era { found, .. } => {
-                return Some(format!("pass --from {found}, or import the candidate again"));
+                return Some(format!(
+                    "pass --from {found}, or import the candidate again"
+                ));
             }
             Self::Unverified { .. } => {
                 "give the block at import, or --source-root ROOT from a source you trust; \

@@ -8,10 +8,7 @@
 //!
 //! Memory: one batch of accounts, and per account 32 bytes of leaf hash, 64 bytes of tree and the
 //! store's index ([`fork_store::INDEX_BYTES_PER_ACCOUNT`]).
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
 mod error;

@@ -94,18 +94,19 @@ impl<'a> Pass<'a> {
         let count = self.pending.len() as u64;
         self.pending.clear();
         let migrated = self.migrate(&sources)?;
-        let hash_error = |source| PassError::Hash { first: u64::from(first), source };
+        let hash_error = |source| PassError::Hash {
+            first: u64::from(first),
+            source,
+        };
         let source_hashes = self.reader.hash(&sources).map_err(hash_error)?;
         self.source_root.extend_from_slice(&source_hashes)?;
         // Where nothing changes, neither does the hash.
         let target_hashes = match self.rule {
             Rule::BerkeleyToBerkeley | Rule::MesaToMesa => source_hashes,
-            Rule::V1ToBerkeley { .. } | Rule::BerkeleyToMesa(_) => {
-                self
+            Rule::V1ToBerkeley { .. } | Rule::BerkeleyToMesa(_) => self
                 .reader
                 .hash_as(self.rule.target(), &migrated)
-                .map_err(hash_error)?
-            }
+                .map_err(hash_error)?,
         };
         match &mut self.target {
             Target::Store(writer) => {

@@ -85,11 +85,10 @@ impl Args {
 
         let verified = self.check_source(&source, &read.name, source_root)?;
         audit.check_supply()?;
-        let accounts = u32::try_from(audit.accounts).map_err(|_| {
-            MigrateLedgerError::TooManyAccounts {
+        let accounts =
+            u32::try_from(audit.accounts).map_err(|_| MigrateLedgerError::TooManyAccounts {
                 found: audit.accounts,
-            }
-        })?;
+            })?;
         let progress = context.progress("hashing the tree", 0, Unit::Items);
         let tree = MerkleTree::new(rule.target(), target_depth, leaves).map_err(PassError::from)?;
         let target_root = ledger_hash(tree.root());
@@ -117,8 +116,7 @@ impl Args {
 
         let progress = context.progress("compressing the tarball", 0, Unit::Bytes);
         let name = tarball_name(self.role.tarball_prefix(), &target_root, rule.target());
-        let tarball =
-            write_tarball(&store, &staged.path().join(&name)).map_err(PassError::from)?;
+        let tarball = write_tarball(&store, &staged.path().join(&name)).map_err(PassError::from)?;
         fork_fs::remove_dir_all(&store)?;
         drop(progress);
         stages.end("tarball");
@@ -173,7 +171,7 @@ impl Args {
         });
         let Some(directory) = &self.candidate else {
             return Ok(Source {
-                input: self.accounts.clone().unwrap_or(InputArg::Path("".into())),
+                input: self.accounts.clone().ok_or(MigrateLedgerError::NoSource)?,
                 pinned: self.sha256.clone(),
                 file_name: None,
                 claimed: by_caller,
@@ -377,10 +375,10 @@ fn summary(document: &LedgerDocument, output: &Path) -> String {
         |claimed| format!("verified against the claim by {}", claimed.by),
     );
     let nanomina = |text: &str| {
-        text.parse::<u64>()
-            .map_or_else(|_| text.to_owned(), |nanomina| {
-                fork_types::Amount::from_nanomina(nanomina).to_string()
-            })
+        text.parse::<u64>().map_or_else(
+            |_| text.to_owned(),
+            |nanomina| fork_types::Amount::from_nanomina(nanomina).to_string(),
+        )
     };
     format!(
         "{role} ledger, {accounts} accounts\n\
