@@ -112,14 +112,6 @@ pub enum DumpError {
         /// What is wrong.
         source: NetworkError,
     },
-    /// Neither a file nor a network that ships.
-    #[error("there is no network file `{name}`, and no network of that name ships")]
-    UnknownNetwork {
-        /// As given.
-        name: String,
-        /// The names that ship.
-        known: String,
-    },
     /// A config that cannot be used.
     #[error("prefork config `{name}`")]
     Prefork {
@@ -158,7 +150,7 @@ impl Fault for DumpError {
             Self::Schedule(error) => error.class(),
             Self::Sink(error) => error.class(),
             Self::Contradiction(error) => error.class(),
-            Self::UnknownNetwork { .. } | Self::NoHeight | Self::NoSource => Class::Usage,
+            Self::NoHeight | Self::NoSource => Class::Usage,
         }
     }
 
@@ -174,9 +166,6 @@ impl Fault for DumpError {
             Self::Schedule(error) => error.hint(),
             Self::Sink(error) => error.hint(),
             Self::Contradiction(error) => error.hint(),
-            Self::UnknownNetwork { known, .. } => Some(format!(
-                "pass the path of a network file, or one of {known}"
-            )),
             Self::NoSource => None,
             Self::NoHeight => Some(
                 "give the fork block with --block, or its height with --blockchain-length"

@@ -36,6 +36,9 @@ const fn list_name(role: Role) -> &'static str {
 /// Name of the block in a candidate directory.
 const BLOCK_NAME: &str = "block.json";
 
+/// Largest network file read, in bytes.
+const NETWORK_BYTES_MAX: u64 = 1 << 20;
+
 /// Largest prefork config read, in bytes; released ones have one or two KiB.
 const PREFORK_BYTES_MAX: u64 = 16 << 20;
 
@@ -78,7 +81,13 @@ impl ImportArgs {
     ///
     /// Fails on unreadable inputs and on every contradiction; then nothing is left.
     pub fn import(&self, context: &Context) -> Result<Candidate, DumpError> {
-        let network = load_network(&self.network)?;
+        let file = fork_fs::read_named_file(&self.network, NETWORK_BYTES_MAX)?;
+        let network = Network::named(&self.network, file.as_deref()).map_err(|source| {
+            DumpError::Network {
+                name: self.network.clone(),
+                source,
+            }
+        })?;
         let era = self.era.unwrap_or(network.source_era);
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let mut sources = Vec::new();
@@ -314,18 +323,6 @@ impl ImportArgs {
                 total_balance_nanomina: listed.total.to_string(),
             }
         };
-        let mut warnings = match evidence.document {
-            Document::ForkConfig(facts) => facts.warnings.clone(),
-            Document::Replayer(facts) => facts.warnings.clone(),
-            Document::Files => Vec::new(),
-        };
-        warnings.extend(
-            evidence
-                .prefork
-                .map(|config| config.warnings.clone())
-                .unwrap_or_default(),
-        );
-        warnings.extend(comparison.warnings);
         Ok(Candidate {
             format: Candidate::format(),
             version: Candidate::version(),
@@ -356,7 +353,7 @@ impl ImportArgs {
             block: block.map(|block| block.file.clone()),
             sources,
             checks: comparison.checks,
-            warnings,
+            warnings: comparison.warnings,
         })
     }
 
@@ -425,25 +422,6 @@ impl OwnedEvidence<'_> {
             schedule: self.schedule,
         }
     }
-}
-
-/// A network by file or by the name of one that ships.
-fn load_network(name: &str) -> Result<Network, DumpError> {
-    let failed = |source| DumpError::Network {
-        name: name.to_owned(),
-        source,
-    };
-    let path = Path::new(name);
-    if fork_fs::exists(path) && name.contains(['/', '.']) {
-        let bytes = fork_fs::read_limited(path, 1 << 20)?;
-        return Network::from_toml(&String::from_utf8_lossy(&bytes)).map_err(failed);
-    }
-    Network::builtin(name)
-        .map_err(failed)?
-        .ok_or_else(|| DumpError::UnknownNetwork {
-            name: name.to_owned(),
-            known: Network::builtin_names().collect::<Vec<_>>().join(", "),
-        })
 }
 
 fn derive_schedule(

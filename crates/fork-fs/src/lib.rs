@@ -60,6 +60,20 @@ pub fn read_limited(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FsError> {
     Ok(bytes)
 }
 
+/// Reads the file an argument names, when it is meant as a path (it holds a `/` or a `.`, or there is
+/// a file of that name) and not as the name of something built in.
+///
+/// # Errors
+///
+/// Fails as [`read_limited`] when it is meant as a path.
+pub fn read_named_file(name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, FsError> {
+    let path = Path::new(name);
+    if name.contains(['/', '.']) || path.is_file() {
+        return read_limited(path, bytes_max).map(Some);
+    }
+    Ok(None)
+}
+
 /// Reads the document of type `D` in `directory`; returns it with its bytes.
 ///
 /// # Errors

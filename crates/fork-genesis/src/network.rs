@@ -35,6 +35,10 @@ pub struct Network {
     pub name: String,
     /// `daemon.network_id` of the new config.
     pub network_id: String,
+    /// Name in packages and in the daemon's files, where it is not `name`: the description of an
+    /// older chain of the same network (`devnet-v1`) still makes `mina-devnet-config`.
+    #[serde(default)]
+    package_name: Option<String>,
     /// Era whose account rules give the roots of the dumped ledgers.
     pub source_era: Era,
     /// Era of the new chain.
@@ -127,12 +131,19 @@ pub enum NetworkError {
         /// What it must be.
         expected: &'static str,
     },
+    /// Neither a file nor a network that ships.
+    #[error("no network file is called `{name}`, and no network of that name ships")]
+    Unknown {
+        /// As given.
+        name: String,
+    },
 }
 
 impl Fault for NetworkError {
     fn class(&self) -> Class {
         match self {
             Self::Toml { .. } | Self::Value { .. } => Class::BadInput,
+            Self::Unknown { .. } => Class::Usage,
         }
     }
 
@@ -142,6 +153,12 @@ impl Fault for NetworkError {
                 Some("networks/devnet.toml describes every member and is a good start".to_owned())
             }
             Self::Value { .. } => None,
+            Self::Unknown { .. } => {
+                let known = Network::builtin_names().collect::<Vec<_>>().join(", ");
+                Some(format!(
+                    "pass the path of a network file, or one of {known}"
+                ))
+            }
         }
     }
 }
@@ -170,6 +187,27 @@ impl Network {
             .find(|(known, _)| *known == name)
             .map(|(_, text)| Self::from_toml(text))
             .transpose()
+    }
+
+    /// The network a command line names: a file, when the caller could read one, or one that
+    /// ships.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Network::from_toml`], and on a name that does not ship.
+    pub fn named(name: &str, file: Option<&[u8]>) -> Result<Self, NetworkError> {
+        match file {
+            Some(bytes) => Self::from_toml(&String::from_utf8_lossy(bytes)),
+            None => Self::builtin(name)?.ok_or_else(|| NetworkError::Unknown {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// Name in packages: `mina-<this>-config`.
+    #[must_use]
+    pub fn package_name(&self) -> &str {
+        self.package_name.as_deref().unwrap_or(&self.name)
     }
 
     /// Names of the networks that ship with forkpack.

@@ -34,7 +34,8 @@ impl Rootfs {
     ///
     /// Fails when something cannot be looked at, and on names that are not UTF-8.
     pub fn open(root: &Path) -> Result<Self, PackageError> {
-        let metadata = lstat(root)?;
+        // The root itself may be a link; inside, links stay links.
+        let metadata = lstat(&root.join("."))?;
         if !metadata.is_dir() {
             return Err(PackageError::malformed(root, "it is not a directory"));
         }

@@ -452,7 +452,7 @@ pub struct NetworkDocument {
     pub format: String,
     /// Format version.
     pub version: u32,
-    /// Name of the network.
+    /// Name of the network in packages and in the daemon's files.
     pub network: String,
     /// The runtime config.
     pub config: FileRef,

@@ -44,14 +44,6 @@ pub enum GenerateError {
         /// What is wrong.
         source: NetworkError,
     },
-    /// Neither a file nor a network that ships.
-    #[error("there is no network file `{name}`, and no network of that name ships")]
-    UnknownNetwork {
-        /// As given.
-        name: String,
-        /// The names that ship.
-        known: String,
-    },
     /// A config that cannot be used.
     #[error("prefork config `{name}`")]
     Prefork {
@@ -112,7 +104,7 @@ impl Fault for GenerateError {
             Self::Block(error) => error.class(),
             Self::Contradiction(error) => error.class(),
             Self::NoGenesisTime { .. } => Class::BadInput,
-            Self::UnknownNetwork { .. } | Self::Roles { .. } | Self::Timestamp(_) => Class::Usage,
+            Self::Roles { .. } | Self::Timestamp(_) => Class::Usage,
             Self::Contradictions(_) => Class::Wrong,
             Self::Internal { .. } => Class::Internal,
         }
@@ -134,11 +126,6 @@ impl Fault for GenerateError {
                             .to_owned(),
                     )
                 });
-            }
-            Self::UnknownNetwork { known, .. } => {
-                return Some(format!(
-                    "pass the path of a network file, or one of {known}"
-                ));
             }
             Self::NoGenesisTime { .. } => {
                 "pass the config that the old chain's daemons run with, not an override file"

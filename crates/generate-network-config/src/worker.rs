@@ -23,6 +23,9 @@ use crate::args::Args;
 use crate::error::{ConfigProblem, GenerateError};
 use crate::ledgers::Ledgers;
 
+/// Largest network file read, in bytes.
+const NETWORK_BYTES_MAX: u64 = 1 << 20;
+
 /// Largest prefork config read, in bytes; released ones have one or two KiB.
 const PREFORK_BYTES_MAX: u64 = 16 << 20;
 
@@ -50,7 +53,13 @@ impl Args {
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let (candidate, candidate_bytes): (Candidate, _) = fork_fs::read_document(&self.candidate)?;
         let candidate_sha256 = hex::encode(Sha256::digest(&candidate_bytes));
-        let network = load_network(self.network.as_deref().unwrap_or(&candidate.network))?;
+        let name = self.network.as_deref().unwrap_or(&candidate.network);
+        let file = fork_fs::read_named_file(name, NETWORK_BYTES_MAX)?;
+        let network =
+            Network::named(name, file.as_deref()).map_err(|source| GenerateError::Network {
+                name: name.to_owned(),
+                source,
+            })?;
         let (prefork, prefork_bytes) = self.read_prefork(context)?;
         let schedule = self.schedule(&network, &prefork)?;
         let ledgers = Ledgers::read(&self.ledgers)?;
@@ -103,7 +112,7 @@ impl Args {
         let document = NetworkDocument {
             format: NetworkDocument::format(),
             version: NetworkDocument::version(),
-            network: network.name.clone(),
+            network: network.package_name().to_owned(),
             config: fork_fs::file_ref(directory, CONFIG_NAME)?,
             hashes: fork_fs::file_ref(directory, HASHES_NAME)?,
             prefork_config: fork_fs::file_ref(directory, PREFORK_NAME)?,
@@ -430,25 +439,6 @@ fn network_ledger(role: Role, ledgers: &Ledgers) -> NetworkLedger {
         sha256: document.tarball.file.sha256.clone(),
         tarball: document.tarball.file.name.clone(),
     }
-}
-
-/// A network by file or by the name of one that ships.
-fn load_network(name: &str) -> Result<Network, GenerateError> {
-    let failed = |source| GenerateError::Network {
-        name: name.to_owned(),
-        source,
-    };
-    let path = Path::new(name);
-    if fork_fs::exists(path) && name.contains(['/', '.']) {
-        let bytes = fork_fs::read_limited(path, 1 << 20)?;
-        return Network::from_toml(&String::from_utf8_lossy(&bytes)).map_err(failed);
-    }
-    Network::builtin(name)
-        .map_err(failed)?
-        .ok_or_else(|| GenerateError::UnknownNetwork {
-            name: name.to_owned(),
-            known: Network::builtin_names().collect::<Vec<_>>().join(", "),
-        })
 }
 
 fn summary(document: &NetworkDocument, output: &Path) -> String {
