@@ -10,7 +10,7 @@ use fork_genesis::schedule::ScheduleError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
-use fork_types::{Class, Fault};
+use fork_types::{Class, Fault, Role};
 use fork_worker::InputError;
 
 /// What stopped the writing of an account list.
@@ -34,11 +34,8 @@ pub enum SinkError {
     #[error(transparent)]
     File(#[from] FsError),
     /// A list without accounts.
-    #[error("`{name}` would be empty: the ledger has no accounts")]
-    Empty {
-        /// The list.
-        name: &'static str,
-    },
+    #[error("the ledger has no accounts")]
+    Empty,
     /// More accounts than a ledger can have.
     #[error("the ledger has more than 2^32 - 1 accounts")]
     TooManyAccounts,
@@ -51,7 +48,7 @@ impl Fault for SinkError {
             Self::Hash { source, .. } => source.class(),
             Self::Merkle(error) => error.class(),
             Self::File(error) => error.class(),
-            Self::Empty { .. } | Self::TooManyAccounts => Class::BadInput,
+            Self::Empty | Self::TooManyAccounts => Class::BadInput,
         }
     }
 
@@ -61,12 +58,32 @@ impl Fault for SinkError {
             Self::Hash { source, .. } => source.hint(),
             Self::Merkle(error) => error.hint(),
             Self::File(error) => error.hint(),
-            Self::Empty { .. } => Some(
+            Self::Empty => Some(
                 "an empty ledger cannot be forked from; dump it again when the daemon is in sync"
                     .to_owned(),
             ),
             Self::TooManyAccounts => None,
         }
+    }
+}
+
+/// A [`SinkError`] and the ledger it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{role} ledger")]
+pub struct LedgerError {
+    /// Which ledger.
+    pub role: Role,
+    /// What is wrong.
+    pub source: SinkError,
+}
+
+impl Fault for LedgerError {
+    fn class(&self) -> Class {
+        self.source.class()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.source.hint()
     }
 }
 
@@ -86,7 +103,7 @@ pub enum DumpError {
         /// Path or URL.
         name: String,
         /// What is wrong.
-        source: Box<ImportError<SinkError>>,
+        source: Box<ImportError<LedgerError>>,
     },
     /// An account list that cannot be used.
     #[error("`{name}`")]
@@ -94,7 +111,7 @@ pub enum DumpError {
         /// Path or URL.
         name: String,
         /// What is wrong.
-        source: Box<StreamError<SinkError>>,
+        source: Box<StreamError<LedgerError>>,
     },
     /// A block that cannot be used.
     #[error("block `{name}`")]
@@ -123,9 +140,6 @@ pub enum DumpError {
     /// The prefork config's stop slots contradict themselves.
     #[error("the stop slots of the prefork config cannot be used")]
     Schedule(#[from] ScheduleError),
-    /// A list could not be finished.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
     /// A replayer output names no height.
     #[error("the replayer output does not say the height of the fork block")]
     NoHeight,
@@ -148,7 +162,6 @@ impl Fault for DumpError {
             Self::Network { source, .. } => source.class(),
             Self::Prefork { source, .. } => source.class(),
             Self::Schedule(error) => error.class(),
-            Self::Sink(error) => error.class(),
             Self::Contradiction(error) => error.class(),
             Self::NoHeight | Self::NoSource => Class::Usage,
         }
@@ -164,7 +177,6 @@ impl Fault for DumpError {
             Self::Network { source, .. } => source.hint(),
             Self::Prefork { source, .. } => source.hint(),
             Self::Schedule(error) => error.hint(),
-            Self::Sink(error) => error.hint(),
             Self::Contradiction(error) => error.hint(),
             Self::NoSource => None,
             Self::NoHeight => Some(

@@ -21,7 +21,7 @@ use fork_types::{Amount, Era, Role};
 use fork_worker::{Context, Input, InputArg, InputError};
 
 use crate::args::ImportArgs;
-use crate::error::{DumpError, SinkError};
+use crate::error::{DumpError, LedgerError};
 use crate::sink::{LedgerSink, Listed};
 
 /// Names of the account lists, the RFC's.
@@ -183,8 +183,9 @@ impl ImportArgs {
             &self.staking_ledger,
             &self.next_staking_ledger,
         ) {
-            let mut read =
-                |role, argument, kind| read_list(argument, kind, sink(role)?, context, sources);
+            let mut read = |role, argument, kind| {
+                read_list((role, argument), kind, sink(role)?, context, sources)
+            };
             let lists = Lists {
                 staged: read(Role::Genesis, staged, "staged-ledger")?,
                 staking: read(Role::Staking, staking, "staking-ledger")?,
@@ -205,13 +206,14 @@ impl ImportArgs {
                 Role::Next => next,
             }
             .push(account)
+            .map_err(|source| LedgerError { role, source })
         };
-        let (document, has_next) = if let Some(argument) = &self.fork_config {
+        let (document, has_next, name) = if let Some(argument) = &self.fork_config {
             let facts = self.read_document(argument, "fork-config", context, sources, |input| {
                 fork_config::read(input, visit).map_err(Box::new)
             })?;
             let has_next = facts.epochs.next.is_some();
-            (Document::ForkConfig(facts), has_next)
+            (Document::ForkConfig(facts), has_next, argument.to_string())
         } else {
             let argument = self.replayer_output.as_ref().ok_or(DumpError::NoSource)?;
             let facts =
@@ -219,13 +221,19 @@ impl ImportArgs {
                     replayer::read(input, visit).map_err(Box::new)
                 })?;
             let has_next = facts.epochs.next.is_some();
-            (Document::Replayer(facts), has_next)
+            (Document::Replayer(facts), has_next, argument.to_string())
         };
         let [genesis, staking, next] = sinks;
+        let finish = |role: Role, sink: LedgerSink| {
+            sink.finish().map_err(|source| DumpError::Import {
+                name: name.clone(),
+                source: Box::new(ImportError::Visit(LedgerError { role, source })),
+            })
+        };
         let lists = Lists {
-            staged: genesis.finish()?,
-            staking: staking.finish()?,
-            next: has_next.then(|| next.finish()).transpose()?,
+            staged: finish(Role::Genesis, genesis)?,
+            staking: finish(Role::Staking, staking)?,
+            next: has_next.then(|| finish(Role::Next, next)).transpose()?,
         };
         Ok((document, lists))
     }
@@ -236,7 +244,7 @@ impl ImportArgs {
         kind: &'static str,
         context: &Context,
         sources: &mut Vec<SourceRef>,
-        read: impl FnOnce(&mut Input) -> Result<T, Box<ImportError<SinkError>>>,
+        read: impl FnOnce(&mut Input) -> Result<T, Box<ImportError<LedgerError>>>,
     ) -> Result<T, DumpError> {
         let mut input = Input::open(argument, kind, context)?;
         let facts = read(&mut input).map_err(|error| match *error {
@@ -463,14 +471,17 @@ fn read_all(
 }
 
 fn read_list(
-    argument: &InputArg,
+    (role, argument): (Role, &InputArg),
     kind: &'static str,
     mut sink: LedgerSink,
     context: &Context,
     sources: &mut Vec<SourceRef>,
 ) -> Result<Listed, DumpError> {
     let mut input = Input::open(argument, kind, context)?;
-    let read = read_account_array(&mut input, |_, account| sink.push(account));
+    let read = read_account_array(&mut input, |_, account| {
+        sink.push(account)
+            .map_err(|source| LedgerError { role, source })
+    });
     read.map_err(|error| match error {
         StreamError::Read { source, .. } => DumpError::from(input.damaged(source)),
         source => DumpError::List {
@@ -479,7 +490,10 @@ fn read_list(
         },
     })?;
     sources.push(input.finish(None)?);
-    Ok(sink.finish()?)
+    sink.finish().map_err(|source| DumpError::List {
+        name: argument.to_string(),
+        source: Box::new(StreamError::Visit(LedgerError { role, source })),
+    })
 }
 
 /// The result for people.

@@ -1,7 +1,7 @@
 //! Where the accounts of one ledger go: into the candidate's list, and through the hashes.
 
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fork_fs::{AtomicFile, FsError, HashingWriter, Operation};
 use fork_ledger::batch::{BATCH_ACCOUNTS, BatchReader};
@@ -26,6 +26,7 @@ pub(crate) struct Listed {
 /// One account list being written.
 pub(crate) struct LedgerSink {
     name: &'static str,
+    path: PathBuf,
     file: BufWriter<HashingWriter<AtomicFile>>,
     reader: BatchReader,
     pending: Vec<AccountJson<'static>>,
@@ -43,9 +44,11 @@ impl LedgerSink {
         ignore_missing: bool,
         with_root: bool,
     ) -> Result<Self, FsError> {
-        let file = AtomicFile::create(&directory.join(name))?;
+        let path = directory.join(name);
+        let file = AtomicFile::create(&path)?;
         Ok(Self {
             name,
+            path,
             file: BufWriter::with_capacity(BUFFER_BYTES, HashingWriter::new(file)),
             reader: BatchReader::new(era, ignore_missing),
             pending: Vec::with_capacity(BATCH_ACCOUNTS),
@@ -89,17 +92,16 @@ impl LedgerSink {
         }
         self.file
             .write_all(&self.text)
-            .map_err(|source| FsError::io(Operation::Write, Path::new(self.name), source))?;
+            .map_err(|source| FsError::io(Operation::Write, &self.path, source))?;
         Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<Listed, SinkError> {
         self.flush()?;
         if self.accounts == 0 {
-            return Err(SinkError::Empty { name: self.name });
+            return Err(SinkError::Empty);
         }
-        let failed =
-            |source| SinkError::File(FsError::io(Operation::Write, Path::new(self.name), source));
+        let failed = |source| SinkError::File(FsError::io(Operation::Write, &self.path, source));
         self.file.write_all(b"\n]\n").map_err(failed)?;
         let writer = self
             .file

@@ -177,7 +177,7 @@ pub fn inspect_block(args: &BlockArgs, context: &Context) -> Result<BlockReport,
     let claim = |state_hash, height| Claim {
         state_hash,
         height,
-        check: check(&facts, state_hash),
+        check: facts.check_name(state_hash),
     };
     Ok(BlockReport {
         version: 1,
@@ -205,17 +205,6 @@ pub fn inspect_block(args: &BlockArgs, context: &Context) -> Result<BlockReport,
         problems,
         source,
     })
-}
-
-/// Compares the block with a claimed hash.
-///
-/// [`ForkBlockFacts::check_name`] gives up on the chain's genesis hash for any block. Only a genesis
-/// block can have it, so for every other block it is a wrong claim like any other.
-fn check(facts: &ForkBlockFacts, claimed: StateHash) -> Check {
-    match facts.check_name(claimed) {
-        NameCheck::GenesisCannotBeChecked if !facts.is_genesis => Check::Differs,
-        check => check.into(),
-    }
 }
 
 /// Height and state hash in a file's name, which may say that it is compressed.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fork_fs::StagedDir;
-use fork_ledger::json::read_account_array;
+use fork_ledger::json::{StreamError, read_account_array};
 use fork_ledger::merkle::{MerkleTree, RootBuilder, ledger_hash};
 use fork_ledger::migrate::{Audit, Rule, RuleError};
 use fork_store::{LedgerStoreWriter, prove_store, tarball_name, write_tarball};
@@ -97,7 +97,12 @@ impl Args {
         self.check_target(&source, rule, fork_slot, target_root, context)?;
 
         let progress = context.progress("writing the store", 0, Unit::Items);
-        writer.finish(&tree).map_err(PassError::from)?;
+        writer
+            .finish(&tree)
+            .map_err(|error| MigrateLedgerError::Accounts {
+                name: source.input.to_string(),
+                source: Box::new(StreamError::Visit(PassError::from(error))),
+            })?;
         drop(tree);
         drop(progress);
         stages.end("store");
@@ -234,7 +239,7 @@ impl Args {
             .finish()
             .map_err(|error| MigrateLedgerError::Accounts {
                 name,
-                source: Box::new(fork_ledger::json::StreamError::Visit(error)),
+                source: Box::new(StreamError::Visit(error)),
             })?;
         let read = input.finish(source.pinned.as_deref())?;
         Ok((result, read))
@@ -313,13 +318,10 @@ fn other_variants(
         })
 }
 
-fn stream_error(
-    input: &Input,
-    error: fork_ledger::json::StreamError<PassError>,
-) -> MigrateLedgerError {
+fn stream_error(input: &Input, error: StreamError<PassError>) -> MigrateLedgerError {
     match error {
         // The reader's own error says more when it knows the input: a truncated gzip.
-        fork_ledger::json::StreamError::Read { source, .. } => input.damaged(source).into(),
+        StreamError::Read { source, .. } => input.damaged(source).into(),
         source => MigrateLedgerError::Accounts {
             name: input.name().to_owned(),
             source: Box::new(source),

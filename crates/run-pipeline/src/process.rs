@@ -28,6 +28,9 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 /// How often its memory is looked at: walking `/proc` costs about a millisecond.
 const SAMPLE: Duration = Duration::from_millis(200);
+/// How long a step counts as young: until then its memory is looked at with every poll, because a
+/// short step would otherwise be gone before the second look.
+const YOUNG: Duration = Duration::from_secs(2);
 /// How long to wait for the rest of the output of a step that ended.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Longest line shown whole, in bytes; longer ones are broken, so that memory stays bounded.
@@ -182,7 +185,8 @@ fn wait(
                 }
             }
         }
-        if sampled.is_none_or(|last| last.elapsed() >= SAMPLE) {
+        let young = started.elapsed() < YOUNG;
+        if young || sampled.is_none_or(|last| last.elapsed() >= SAMPLE) {
             *peak = (*peak).max(group.and_then(peak_memory_bytes));
             sampled = Some(Instant::now());
         }

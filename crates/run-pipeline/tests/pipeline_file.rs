@@ -86,7 +86,7 @@ fn optional_inputs_appear_only_when_given() {
     assert_eq!(export.len(), 7);
     assert_eq!(
         export[0],
-        "dump-candidates import --network devnet --fork-config f.json --output candidate"
+        "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --fork-config f.json --output candidate"
     );
     assert_eq!(
         export[1],

@@ -439,7 +439,7 @@ fn rules_that_there_are_not() {
     for (source, rest, needles) in [
         // The candidate follows another era.
         (
-            &candidate[..],
+            &bare[..],
             &["--from", "mesa", "--to", "mesa"][..],
             &["berkeley", "mesa"][..],
         ),
@@ -450,7 +450,7 @@ fn rules_that_there_are_not() {
         ),
         (&bare, &["--from", "v1", "--to", "mesa"], &["v1", "mesa"]),
         (
-            &candidate,
+            &bare,
             &["--from", "berkeley", "--to", "mesa"],
             &["fork slot"],
         ),
@@ -474,6 +474,31 @@ fn rules_that_there_are_not() {
         place.nothing_left("out");
         ran.refused(2, needles);
     }
+    // A fork config alone does not tell which of its two meanings its slot has, so it is not used.
+    let config = Fixture::small().file("fork_config.json");
+    let network = Fixture::small().file("network.toml");
+    let arguments = [
+        "import",
+        "--network",
+        &network,
+        "--fork-config",
+        &config,
+        "--output",
+        "alone",
+    ];
+    place.run("dump-candidates", &arguments).done();
+    let arguments = [
+        "--role", "genesis", "--from", "berkeley", "--to", "mesa", "--output", "out",
+    ];
+    let ran = place.run(
+        "migrate-ledger",
+        &[&["--candidate", "alone"], &arguments[..]].concat(),
+    );
+    place.nothing_left("out");
+    ran.refused(2, &["fork slot"]);
+    // With the block it does.
+    let document = place.json("migrate-ledger", &[&candidate, &arguments[..]].concat());
+    assert_eq!(document["rule"]["fork_slot"].to_string(), FORK_SLOT);
 }
 
 #[test]
@@ -654,55 +679,67 @@ impl Drop for TinyDisk {
     }
 }
 
-#[test]
-fn a_full_disk() {
+fn on_a_tiny_disk(test: &str, size: &str, check: impl FnOnce(&Place, &TinyDisk)) {
     let place = Place::new();
-    let (Some(disk), Some(tiny)) = (
-        TinyDisk::mount(place.path("disk"), "3m"),
-        TinyDisk::mount(place.path("tiny"), "256k"),
-    ) else {
-        return skipped("a_full_disk", "a tmpfs cannot be mounted (not root?)");
-    };
-    let fixture = Fixture::large();
-    let empty = |disk: &TinyDisk| assert_eq!(names(&disk.0), Vec::<String>::new());
+    match TinyDisk::mount(place.path("disk"), size) {
+        Some(disk) => check(&place, &disk),
+        None => skipped(test, "a tmpfs cannot be mounted (not root?)"),
+    }
+}
 
-    let ran = place.run(
-        "dump-candidates",
-        &[
-            "import",
-            "--network",
-            &fixture.file("network.toml"),
-            "--fork-config",
-            &fixture.file("fork_config.json"),
-            "--output",
+fn assert_empty(disk: &TinyDisk) {
+    assert_eq!(names(&disk.0), Vec::<String>::new(), "left on the disk");
+}
+
+#[test]
+fn a_disk_that_an_import_fills() {
+    on_a_tiny_disk("a_disk_that_an_import_fills", "3m", |place, disk| {
+        let fixture = Fixture::large();
+        let ran = place.run(
+            "dump-candidates",
+            &[
+                "import",
+                "--network",
+                &fixture.file("network.toml"),
+                "--fork-config",
+                &fixture.file("fork_config.json"),
+                "--output",
+                "disk/out",
+            ],
+        );
+        assert_empty(disk);
+        ran.refused(6, &["staged_ledger.json", "disk/"]);
+    });
+}
+
+/// Nobody knows how long a bare list is, so the disk fills up while the store is written.
+#[test]
+fn a_disk_that_a_migration_fills() {
+    on_a_tiny_disk("a_disk_that_a_migration_fills", "3m", |place, disk| {
+        let list = Fixture::large().file("staged_ledger.json");
+        let ran = migrate_to(
+            place,
+            &["--accounts", &list, "--unverified-source"],
             "disk/out",
-        ],
-    );
-    empty(&disk);
-    ran.refused(6, &["disk/", "staged_ledger.json"]);
+        );
+        assert_empty(disk);
+        ran.refused(6, &["disk/"]);
+    });
+}
 
-    // Nobody knows how long a bare list is, so the disk fills up while the store is written.
-    let list = fixture.file("staged_ledger.json");
-    let ran = migrate_to(
-        &place,
-        &["--accounts", &list, "--unverified-source"],
-        "disk/out",
+/// A candidate says how long its lists are: refused before anything is written.
+#[test]
+fn a_disk_without_room_for_a_migration() {
+    on_a_tiny_disk(
+        "a_disk_without_room_for_a_migration",
+        "1m",
+        |place, disk| {
+            Fixture::large().import(place);
+            let ran = migrate_to(place, &["--candidate", "candidate"], "disk/out");
+            assert_empty(disk);
+            ran.refused(6, &["disk/", "needed"]);
+        },
     );
-    empty(&disk);
-    ran.refused(6, &["disk/"]);
-
-    // A candidate says how long its lists are: refused before anything is written.
-    fixture.import(&place);
-    let ran = migrate_to(&place, &["--candidate", "candidate"], "disk/out");
-    empty(&disk);
-    ran.refused(6, &["disk/"]);
-    let ran = migrate_to(
-        &place,
-        &["--accounts", &list, "--unverified-source"],
-        "tiny/out",
-    );
-    empty(&tiny);
-    ran.refused(6, &["tiny/"]);
 }
 
 fn migrate_to(place: &Place, source: &[&str], output: &str) -> Ran {

@@ -308,7 +308,7 @@ fn genesis_blocks_cannot_be_checked() {
     let later = synthetic().build().unwrap().facts();
     assert_eq!(
         later.check_name(later.genesis_state_hash),
-        NameCheck::GenesisCannotBeChecked
+        NameCheck::Differs
     );
 }
 
