@@ -177,7 +177,7 @@ pub fn inspect_block(args: &BlockArgs, context: &Context) -> Result<BlockReport,
     let claim = |state_hash, height| Claim {
         state_hash,
         height,
-        check: facts.check_name(state_hash),
+        check: facts.check_name(state_hash).into(),
     };
     Ok(BlockReport {
         version: 1,

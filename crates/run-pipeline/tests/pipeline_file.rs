@@ -95,7 +95,7 @@ fn optional_inputs_appear_only_when_given() {
     let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
     assert_eq!(
         replayer[0],
-        "dump-candidates import --network devnet --replayer-output r.json --block b.json --output candidate"
+        "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --replayer-output r.json --block b.json --output candidate"
     );
     let four = lines(&[
         ("BLOCK_URL", "b.json"),
@@ -109,7 +109,7 @@ fn optional_inputs_appear_only_when_given() {
     ]);
     assert_eq!(
         four[0],
-        "dump-candidates import --network devnet --block b.json --staged-ledger 1.json --staking-ledger 2.json --next-staking-ledger 3.json --output candidate"
+        "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --block b.json --staged-ledger 1.json --staking-ledger 2.json --next-staking-ledger 3.json --output candidate"
     );
     assert_eq!(
         four[3],

@@ -439,7 +439,7 @@ fn rules_that_there_are_not() {
     for (source, rest, needles) in [
         // The candidate follows another era.
         (
-            &bare[..],
+            &candidate[..],
             &["--from", "mesa", "--to", "mesa"][..],
             &["berkeley", "mesa"][..],
         ),

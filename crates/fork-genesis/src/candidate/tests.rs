@@ -330,7 +330,7 @@ fn expectations_and_claims_are_ranked() {
 }
 
 #[test]
-fn genesis_and_mesa_blocks_are_not_called_wrong() {
+fn mesa_blocks_are_not_called_wrong() {
     let mut world = world();
     world.config.fork.state_hash = StateHash::new(FieldBytes::from_u64(70));
     world.block.protocol_version.as_mut().unwrap().transaction = 4;
@@ -345,9 +345,17 @@ fn genesis_and_mesa_blocks_are_not_called_wrong() {
             .iter()
             .any(|warning| warning.contains("not verified for Mesa"))
     );
-    let body = &world.block.protocol_state.body;
-    world.config.fork.state_hash = body.genesis_state_hash;
+}
+
+#[test]
+fn only_a_genesis_block_can_have_the_hash_of_its_chain() {
+    let mut world = world();
+    world.config.fork.state_hash = world.block.protocol_state.body.genesis_state_hash;
+    assert_eq!(ids(&world.compare()), ["block.state-hash"]);
+    let state = &mut world.block.protocol_state.body.consensus_state;
+    state.slot_since_hard_fork = SlotSinceHardFork::new(0);
     let comparison = world.compare();
+    assert_eq!(outcome(&comparison, "block.state-hash"), Outcome::NotRun);
     assert!(
         comparison
             .warnings
