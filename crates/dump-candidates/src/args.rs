@@ -63,7 +63,7 @@ pub struct ImportArgs {
     pub prefork_config: Option<InputArg>,
 
     /// SHA-256 the fork config or replayer output must have, as fetched
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
     /// Era whose rules the ledgers' roots follow [default: the network's]

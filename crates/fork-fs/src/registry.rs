@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// How often a directory that is still being filled is removed before giving up.
+const REMOVALS_MAX: usize = 100;
+
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
@@ -25,6 +28,12 @@ pub(crate) fn forget(path: &Path) {
 pub fn remove_unfinished() {
     for path in std::mem::take(&mut *unfinished()) {
         let _ = fs::remove_file(&path);
-        let _ = fs::remove_dir_all(&path);
+        // Another thread may still be creating files in it; it cannot once the directory is gone.
+        for _ in 0..REMOVALS_MAX {
+            let _ = fs::remove_dir_all(&path);
+            if !crate::exists(&path) {
+                break;
+            }
+        }
     }
 }

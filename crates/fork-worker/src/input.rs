@@ -314,6 +314,20 @@ fn last_component(name: &str) -> String {
     )
 }
 
+/// Parses the value of a `--sha256` option, so that a mistyped pin is a usage error and not a digest
+/// mismatch.
+///
+/// # Errors
+///
+/// Fails on anything but 64 hexadecimal digits.
+pub fn parse_sha256(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("expected 64 hexadecimal digits".to_owned())
+    }
+}
+
 /// The HTTPS form of a URL. Bucket URLs name public objects.
 fn https_url(url: &str) -> String {
     if let Some(path) = url.strip_prefix("gs://") {
@@ -429,6 +443,8 @@ mod tests {
             Ok(InputArg::Path(PathBuf::from("/a/b")))
         );
         assert!("ftp://x".parse::<InputArg>().is_err());
+        assert!(parse_sha256("00").is_err());
+        assert_eq!(parse_sha256(&"AB".repeat(32)), Ok("ab".repeat(32)));
         let url: InputArg = "https://host.example/f.gz?token=secret".parse().unwrap();
         assert!(!url.to_string().contains("secret"));
         assert_eq!(

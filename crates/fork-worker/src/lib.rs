@@ -14,12 +14,13 @@ mod stages;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, ValueEnum};
 use fork_types::{Class, Fault};
 use serde::Serialize;
 
-pub use input::{Input, InputArg, InputError};
+pub use input::{Input, InputArg, InputError, parse_sha256};
 pub use progress::{Progress, Unit};
 pub use stages::{Stages, peak_memory_bytes};
 
@@ -214,7 +215,15 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
     end_on_signals();
     let context = Context::new(worker.reporting());
     let format = context.format();
-    match worker.run(&context) {
+    let outcome = worker.run(&context);
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        // Its files are being removed under it, so whatever it says now is not the reason; the
+        // signal's thread ends the process.
+        loop {
+            std::thread::park();
+        }
+    }
+    match outcome {
         Ok(()) => fork_types::fault::EXIT_DONE,
         Err(WorkerError(fault)) => {
             print::fault(W::FAILED_TO, fault.as_ref(), format);
@@ -222,6 +231,9 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
         }
     }
 }
+
+/// Set as soon as a signal asks the process to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// On SIGINT, SIGTERM or SIGHUP, removes what is unfinished and ends the process with 130.
 fn end_on_signals() {
@@ -231,6 +243,7 @@ fn end_on_signals() {
     };
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
+            INTERRUPTED.store(true, Ordering::SeqCst);
             fork_fs::remove_unfinished();
             print::stderr("interrupted; nothing half-written was left");
             std::process::exit(i32::from(Class::Interrupted.exit_code()));

@@ -33,7 +33,7 @@ pub struct Args {
     pub prefork_config: InputArg,
 
     /// SHA-256 the prefork config must have
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
     /// Time of the new genesis, with its zone

@@ -106,7 +106,7 @@ pub struct ListArgs {
     pub pad_app_state: bool,
 
     /// SHA-256 the file must have, as it lies
-    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    #[arg(long, value_name = "HEX", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 }
 
@@ -231,7 +231,7 @@ pub struct BlockArgs {
     pub slot_ms: Option<u64>,
 
     /// SHA-256 the file must have, as it lies
-    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    #[arg(long, value_name = "HEX", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
     /// How to talk.
@@ -342,14 +342,6 @@ pub struct TarballNameArgs {
     /// How to talk.
     #[command(flatten)]
     pub reporting: ReportingArgs,
-}
-
-fn sha256(text: &str) -> Result<String, String> {
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err("a SHA-256 has 64 hexadecimal digits".to_owned())
-    }
 }
 
 #[cfg(test)]

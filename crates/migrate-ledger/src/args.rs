@@ -24,7 +24,7 @@ pub struct Args {
     pub accounts: Option<InputArg>,
 
     /// SHA-256 the account list must have (with --accounts)
-    #[arg(long, value_name = "HEX", requires = "accounts")]
+    #[arg(long, value_name = "HEX", requires = "accounts", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
     /// Which ledger: genesis, staking or next
