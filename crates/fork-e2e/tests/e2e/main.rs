@@ -12,5 +12,6 @@
 
 mod acceptance;
 mod bad_inputs;
+mod fixture;
 mod pipeline;
 mod support;
