@@ -1,6 +1,5 @@
 //! `dump-candidates import`.
 
-use std::io::Read;
 use std::path::Path;
 
 use fork_fs::{StagedDir, write_atomic};
@@ -18,7 +17,7 @@ use fork_types::document::{
     SourceRef,
 };
 use fork_types::{Amount, Era, Role};
-use fork_worker::{Context, Input, InputArg, InputError};
+use fork_worker::{Context, Input, InputArg};
 
 use crate::args::ImportArgs;
 use crate::error::{DumpError, LedgerError};
@@ -127,7 +126,8 @@ impl ImportArgs {
         let Some(argument) = &self.prefork_config else {
             return Ok(None);
         };
-        let (bytes, source) = read_all(argument, "prefork-config", PREFORK_BYTES_MAX, context)?;
+        let (bytes, source) =
+            Input::read_all(argument, "prefork-config", PREFORK_BYTES_MAX, None, context)?;
         let config = PreforkConfig::from_json(&bytes).map_err(|source| DumpError::Prefork {
             name: argument.to_string(),
             source,
@@ -146,7 +146,7 @@ impl ImportArgs {
         let Some(argument) = &self.block else {
             return Ok(None);
         };
-        let (bytes, source) = read_all(argument, "block", BLOCK_BYTES_MAX, context)?;
+        let (bytes, source) = Input::read_all(argument, "block", BLOCK_BYTES_MAX, None, context)?;
         let block = Block::from_slice(&bytes).map_err(|source| DumpError::Block {
             name: argument.to_string(),
             source: Box::new(source),
@@ -446,28 +446,6 @@ fn derive_schedule(
         }
         _ => Ok(None),
     }
-}
-
-fn read_all(
-    argument: &InputArg,
-    kind: &'static str,
-    bytes_max: u64,
-    context: &Context,
-) -> Result<(Vec<u8>, SourceRef), InputError> {
-    let mut input = Input::open(argument, kind, context)?;
-    let mut bytes = Vec::new();
-    (&mut input)
-        .take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| input.damaged(source))?;
-    if bytes.len() as u64 > bytes_max {
-        let source = std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            format!("larger than {bytes_max} bytes, the limit for a {kind}"),
-        );
-        return Err(input.damaged(source));
-    }
-    Ok((bytes, input.finish(None)?))
 }
 
 fn read_list(

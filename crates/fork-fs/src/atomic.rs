@@ -82,12 +82,6 @@ impl AtomicFile {
         &self.target
     }
 
-    /// Path of the unfinished file.
-    #[must_use]
-    pub fn temporary(&self) -> &Path {
-        &self.temporary
-    }
-
     /// Turns a write error into one that names the final path.
     #[must_use]
     pub fn write_error(&self, source: io::Error) -> FsError {

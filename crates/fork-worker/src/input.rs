@@ -257,6 +257,35 @@ impl Input {
         }
     }
 
+    /// Reads a small input whole: its decompressed bytes, at most `bytes_max` of them, and what was
+    /// read; compares it with `pinned` when given.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Input::open`] and [`Input::finish`], and when there are more bytes.
+    pub fn read_all(
+        argument: &InputArg,
+        kind: &'static str,
+        bytes_max: u64,
+        pinned: Option<&str>,
+        context: &crate::Context,
+    ) -> Result<(Vec<u8>, SourceRef), InputError> {
+        let mut input = Self::open(argument, kind, context)?;
+        let mut bytes = Vec::new();
+        (&mut input)
+            .take(bytes_max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|source| input.damaged(source))?;
+        if bytes.len() as u64 > bytes_max {
+            let source = io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("larger than {bytes_max} bytes, the limit for a {kind}"),
+            );
+            return Err(input.damaged(source));
+        }
+        Ok((bytes, input.finish(pinned)?))
+    }
+
     /// Reads what is left (a checksum may still fail there) and returns what was read; compares it
     /// with `pinned` when given.
     ///
@@ -400,25 +429,9 @@ mod tests {
             let (read, source) = read(&raw, None).unwrap();
             assert_eq!(read, content);
             assert_eq!(source.bytes, raw.len() as u64);
-            let digest = <sha2_of::Sha256 as sha2_of::Digest>::digest(&raw);
-            assert_eq!(source.sha256, sha2_of::hex(&digest));
-        }
-    }
-
-    /// The digest by another road: the file on disk hashed by `fork-fs`.
-    mod sha2_of {
-        pub trait Digest {
-            fn digest(bytes: &[u8]) -> String;
-        }
-        pub struct Sha256;
-        impl Digest for Sha256 {
-            fn digest(bytes: &[u8]) -> String {
-                let file = super::file(bytes);
-                fork_fs::sha256_file(file.path()).unwrap().sha256
-            }
-        }
-        pub fn hex(text: &str) -> String {
-            text.to_owned()
+            // The digest by another road: the file on disk.
+            let on_disk = fork_fs::sha256_file(file(&raw).path()).unwrap();
+            assert_eq!(source.sha256, on_disk.sha256);
         }
     }
 
@@ -427,6 +440,13 @@ mod tests {
         let packed = gzip(&b"some content".repeat(1000));
         let cut = &packed[..packed.len() - 5];
         let error = read(cut, None).unwrap_err();
+        assert_eq!(error.class(), Class::BadInput, "{error}");
+        let long = file(b"12345");
+        let argument = InputArg::Path(long.path().to_owned());
+        let context = Context::quiet(OutputFormat::Human);
+        let whole = Input::read_all(&argument, "test", 5, None, &context).unwrap();
+        assert_eq!(whole.0, b"12345");
+        let error = Input::read_all(&argument, "test", 4, None, &context).unwrap_err();
         assert_eq!(error.class(), Class::BadInput, "{error}");
         let error = read(b"x", Some("00")).unwrap_err();
         assert_eq!(error.class(), Class::Wrong);

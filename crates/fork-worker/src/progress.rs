@@ -49,20 +49,9 @@ impl Progress {
         Self(bar)
     }
 
-    /// A bar nobody sees.
-    #[must_use]
-    pub fn hidden() -> Self {
-        Self(ProgressBar::hidden())
-    }
-
     /// Counts `delta` more.
     pub fn advance(&self, delta: u64) {
         self.0.inc(delta);
-    }
-
-    /// Sets the count.
-    pub fn set(&self, position: u64) {
-        self.0.set_position(position);
     }
 }
 

@@ -1,6 +1,5 @@
 //! The run.
 
-use std::io::Read;
 use std::path::Path;
 
 use fork_fs::{StagedDir, write_atomic};
@@ -145,16 +144,17 @@ impl Args {
     }
 
     fn read_prefork(&self, context: &Context) -> Result<(PreforkConfig, Vec<u8>), GenerateError> {
-        let mut input = Input::open(&self.prefork_config, "prefork-config", context)?;
-        let name = input.name().to_owned();
-        let mut bytes = Vec::new();
-        (&mut input)
-            .take(PREFORK_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .map_err(|source| input.damaged(source))?;
-        input.finish(self.sha256.as_deref())?;
-        let config = PreforkConfig::from_json(&bytes)
-            .map_err(|source| GenerateError::Prefork { name, source })?;
+        let (bytes, _) = Input::read_all(
+            &self.prefork_config,
+            "prefork-config",
+            PREFORK_BYTES_MAX,
+            self.sha256.as_deref(),
+            context,
+        )?;
+        let config = PreforkConfig::from_json(&bytes).map_err(|source| GenerateError::Prefork {
+            name: self.prefork_config.to_string(),
+            source,
+        })?;
         Ok((config, bytes))
     }
 

@@ -2,6 +2,7 @@
 // Every test binary uses another part of this.
 #![allow(dead_code)]
 
+#[path = "../../../pasta-poseidon/tests/support/mod.rs"]
 pub mod shared_files;
 pub mod tables;
 
