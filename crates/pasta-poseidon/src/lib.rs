@@ -22,12 +22,15 @@
 mod constants_kimchi;
 mod constants_legacy;
 mod fp;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod kernel;
 mod limbs;
 mod permutation;
+mod rescaled;
 mod sponge;
 
 pub use fp::Fp;
-pub use kernel::{Kernel, hash_batch, hash_pairs};
+pub use kernel::{Kernel, KernelError, hash_batch, hash_pairs};
 pub use permutation::Instance;
 pub use sponge::{State, hash, prefix_state, salt};

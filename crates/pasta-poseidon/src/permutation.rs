@@ -4,8 +4,11 @@
 //! alpha, the matrix is applied, then a row of constants is added; the legacy instance also adds a
 //! row before the first round. Source: o1-labs/proof-systems `poseidon/src/constants.rs`.
 
-use crate::fp::{self, Fp};
+use std::sync::LazyLock;
+
+use crate::fp::Fp;
 use crate::limbs::{self, Limbs};
+use crate::rescaled::Rescaled;
 use crate::{constants_kimchi, constants_legacy};
 
 /// One of the two sets of Poseidon parameters.
@@ -29,8 +32,36 @@ static KIMCHI: Parameters<55> =
 static LEGACY: Parameters<64> =
     parameters(&constants_legacy::MDS, &constants_legacy::ROUND_CONSTANTS);
 
+/// The parameters of an instance as elements.
+pub(crate) struct TextbookParameters {
+    /// The matrix.
+    pub(crate) mds: [[Fp; 3]; 3],
+    /// Added before the first round.
+    pub(crate) before: Option<[Fp; 3]>,
+    /// Added at the end of each round.
+    pub(crate) rounds: Vec<[Fp; 3]>,
+}
+
+pub(crate) fn textbook_parameters(instance: Instance) -> TextbookParameters {
+    let (mds, rows, before): (_, &[[Limbs; 3]], _) = match instance {
+        Instance::Kimchi => (&KIMCHI.mds, &KIMCHI.round_constants, None),
+        Instance::Legacy => {
+            let [first, rest @ ..] = &LEGACY.round_constants;
+            (&LEGACY.mds, rest, Some(first.map(Fp::from_montgomery)))
+        }
+    };
+    TextbookParameters {
+        mds: mds.map(|row| row.map(Fp::from_montgomery)),
+        before,
+        rounds: rows
+            .iter()
+            .map(|row| row.map(Fp::from_montgomery))
+            .collect(),
+    }
+}
+
 /// Takes a table to Montgomery form while compiling; fails the build on a number that is not below
-/// p and on a matrix row that the fused product could overflow with.
+/// p.
 const fn parameters<const ROWS: usize>(
     mds: &[[Limbs; 3]; 3],
     round_constants: &[[Limbs; 3]; ROWS],
@@ -42,7 +73,6 @@ const fn parameters<const ROWS: usize>(
     let mut row = 0;
     while row < 3 {
         result.mds[row] = montgomery_row(&mds[row]);
-        assert!(limbs::dot_fits(&result.mds[row]));
         row += 1;
     }
     row = 0;
@@ -70,6 +100,46 @@ const fn montgomery_row(row: &[Limbs; 3]) -> [Limbs; 3] {
     result
 }
 
+/// A rescaled permutation in Montgomery form, below p.
+struct Tables {
+    before: Option<[Limbs; 3]>,
+    rounds: Vec<RoundTable>,
+    last_constants: [Limbs; 3],
+    last_matrix: [[Limbs; 3]; 3],
+}
+
+struct RoundTable {
+    constants: [Limbs; 3],
+    columns: [[Limbs; 2]; 3],
+}
+
+static KIMCHI_TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::new(Instance::Kimchi));
+static LEGACY_TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::new(Instance::Legacy));
+
+impl Tables {
+    fn new(instance: Instance) -> Self {
+        let Rescaled {
+            before,
+            rounds,
+            last_constants,
+            last_matrix,
+        } = Rescaled::new(instance);
+        let limbs = |element: Fp| *element.montgomery();
+        Self {
+            before: before.map(|row| row.map(limbs)),
+            rounds: rounds
+                .iter()
+                .map(|round| RoundTable {
+                    constants: round.constants.map(limbs),
+                    columns: round.columns.map(|row| row.map(limbs)),
+                })
+                .collect(),
+            last_constants: last_constants.map(limbs),
+            last_matrix: last_matrix.map(|row| row.map(limbs)),
+        }
+    }
+}
+
 /// Permutes three words.
 pub(crate) fn permute(instance: Instance, words: &[Fp; 3]) -> [Fp; 3] {
     let start = [
@@ -77,40 +147,84 @@ pub(crate) fn permute(instance: Instance, words: &[Fp; 3]) -> [Fp; 3] {
         *words[1].montgomery(),
         *words[2].montgomery(),
     ];
-    let end = match instance {
-        Instance::Kimchi => rounds(&KIMCHI.mds, &KIMCHI.round_constants, start, fp::pow7),
-        Instance::Legacy => {
-            let [first, rest @ ..] = &LEGACY.round_constants;
-            let start = [
-                limbs::add(start[0], &first[0]),
-                limbs::add(start[1], &first[1]),
-                limbs::add(start[2], &first[2]),
-            ];
-            rounds(&LEGACY.mds, rest, start, fp::pow5)
-        }
-    };
-    end.map(Fp::from_montgomery)
+    match instance {
+        Instance::Kimchi => rounds::<7>(&KIMCHI_TABLES, start),
+        Instance::Legacy => rounds::<5>(&LEGACY_TABLES, start),
+    }
+    .map(Fp::from_montgomery)
 }
 
-/// All rounds of a permutation, on loose residues below 2p.
+/// All rounds of a permutation, on loose residues below 2p; the result is below 2p.
 ///
-/// A power of such a number is again below 2p, so a row of the matrix gives less than 2.5p and, with
-/// its constant, less than 3.5p: one conditional subtraction of 2p per word closes the round.
+/// A power of such a number is again below 2p and, with its constant, below 3p. Two products of
+/// those with constants below p give less than 2.5p; with power 0, which is reduced below p, that is
+/// less than 3.5p < 2^256: one conditional subtraction of 2p per word closes the round.
 #[inline(always)]
-fn rounds(
-    mds: &[[Limbs; 3]; 3],
-    round_constants: &[[Limbs; 3]],
-    start: [Limbs; 3],
-    power: impl Fn(&Limbs) -> Limbs,
-) -> [Limbs; 3] {
-    let mut words = start;
-    for constants in round_constants {
-        let powers = [power(&words[0]), power(&words[1]), power(&words[2])];
-        for ((word, row), constant) in words.iter_mut().zip(mds).zip(constants) {
-            *word = limbs::reduce_to_two_p(limbs::add(limbs::dot(&powers, row), constant));
-        }
+fn rounds<const ALPHA: u32>(tables: &Tables, mut words: [Limbs; 3]) -> [Limbs; 3] {
+    if let Some(row) = &tables.before {
+        words = add_row(&words, row);
     }
-    words
+    for round in &tables.rounds {
+        let [first, second, third] = add_row(&powers::<ALPHA>(&words), &round.constants);
+        let first = limbs::reduce_once(limbs::reduce_to_two_p(first));
+        let others = [second, third];
+        let [row_0, row_1, row_2] = &round.columns;
+        words = [
+            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_0), &first)),
+            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_1), &first)),
+            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_2), &first)),
+        ];
+    }
+    let powers = add_row(&powers::<ALPHA>(&words), &tables.last_constants);
+    let [first, second, third] = powers.map(limbs::reduce_to_two_p);
+    let others = [second, third];
+    tables.last_matrix.map(|[entry, row @ ..]| {
+        // Below 1.5p and below 2p.
+        let sum = limbs::add(limbs::mul(&first, &entry), &limbs::dot(&others, &row));
+        limbs::reduce_to_two_p(sum)
+    })
+}
+
+#[inline(always)]
+fn add_row(words: &[Limbs; 3], row: &[Limbs; 3]) -> [Limbs; 3] {
+    [
+        limbs::add(words[0], &row[0]),
+        limbs::add(words[1], &row[1]),
+        limbs::add(words[2], &row[2]),
+    ]
+}
+
+/// The powers of three loose residues below 2p, again loosely below 2p.
+///
+/// The same product for all three words comes before the next product: three independent ones keep
+/// the multiplier busy, whereas the chain of one word's products would leave it waiting.
+#[inline(always)]
+fn powers<const ALPHA: u32>(x: &[Limbs; 3]) -> [Limbs; 3] {
+    let second = squares(x);
+    let fourth = squares(&second);
+    if ALPHA == 7 {
+        products(&fourth, &products(&second, x))
+    } else {
+        products(&fourth, x)
+    }
+}
+
+#[inline(always)]
+fn squares(x: &[Limbs; 3]) -> [Limbs; 3] {
+    [
+        limbs::square(&x[0]),
+        limbs::square(&x[1]),
+        limbs::square(&x[2]),
+    ]
+}
+
+#[inline(always)]
+fn products(x: &[Limbs; 3], y: &[Limbs; 3]) -> [Limbs; 3] {
+    [
+        limbs::mul(&x[0], &y[0]),
+        limbs::mul(&x[1], &y[1]),
+        limbs::mul(&x[2], &y[2]),
+    ]
 }
 
 #[cfg(test)]

@@ -439,6 +439,8 @@ fn ragged_batches_are_refused() {
 
 #[test]
 fn kernels_have_names() {
-    assert_eq!(Kernel::active(), Kernel::Portable);
-    assert_eq!(Kernel::Portable.name(), "portable");
+    assert_eq!(Kernel::ALL.map(Kernel::name), ["portable", "ifma"]);
+    assert!(Kernel::Portable.is_available());
+    assert!(Kernel::active().is_available());
+    Kernel::check().unwrap();
 }
