@@ -26,6 +26,9 @@ pub use zkapp::{EMPTY_ACTION_STATE, uri_hash};
 /// most of them are zkApps, and few enough (about 5 ms of work) to balance the threads.
 const ACCOUNTS_PER_JOB: usize = 256;
 
+/// Tokens that one thread derives at a time.
+const TOKENS_PER_JOB: usize = 1024;
+
 /// Field elements of an account: six of its own and two packed.
 const ACCOUNT_ELEMENTS: usize = 8;
 
@@ -183,12 +186,33 @@ pub fn empty_account_hash(era: Era) -> Fp {
 /// Token id of the token that `owner`'s account of token `parent` owns.
 #[must_use]
 pub fn derive_token_id(owner: &PublicKey, parent: TokenId) -> TokenId {
-    let elements = [
-        element(owner.x()),
-        element(parent.field()),
-        Fp::from_u64(u64::from(owner.is_odd())),
-    ];
-    TokenId::new(field_bytes(hash(&DERIVE_TOKEN_PREFIX, &elements)))
+    derive_token_ids(&[(*owner, parent)])[0]
+}
+
+/// [`derive_token_id`] of many accounts, in their order, on all threads of the current rayon pool.
+#[must_use]
+pub fn derive_token_ids(accounts: &[(PublicKey, TokenId)]) -> Vec<TokenId> {
+    const ELEMENTS: usize = 3;
+    let mut out = vec![TokenId::DEFAULT; accounts.len()];
+    accounts
+        .par_chunks(TOKENS_PER_JOB)
+        .zip(out.par_chunks_mut(TOKENS_PER_JOB))
+        .for_each(|(accounts, out)| {
+            let mut elements = Vec::with_capacity(ELEMENTS * accounts.len());
+            for (owner, parent) in accounts {
+                elements.extend([
+                    element(owner.x()),
+                    element(parent.field()),
+                    Fp::from_u64(u64::from(owner.is_odd())),
+                ]);
+            }
+            let mut hashes = vec![Fp::ZERO; accounts.len()];
+            hash_batch(&DERIVE_TOKEN_PREFIX, ELEMENTS, &elements, &mut hashes);
+            for (out, hash) in out.iter_mut().zip(hashes) {
+                *out = TokenId::new(field_bytes(hash));
+            }
+        });
+    out
 }
 
 /// Hashes the accounts of one job into `out`, kind by kind, so that each kind is one batch.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use fork_types::{Class, Fault};
-use pasta_poseidon::{Fp, Instance, State, hash, prefix_state};
+use pasta_poseidon::{Fp, Instance, State, hash_batch, prefix_state};
 
 use crate::packing::KimchiPacker;
 
@@ -137,10 +137,13 @@ impl VerificationKey {
     /// Costs 29 permutations, more than the rest of an account; see [`VkHashCache`].
     #[must_use]
     pub fn hash(&self) -> Fp {
-        let mut elements = Vec::with_capacity(HASHED_ELEMENTS);
+        hash_keys([self].into_iter())[0]
+    }
+
+    fn push_elements(&self, elements: &mut Vec<Fp>) {
         elements
             .extend(coordinates(&self.bytes).map(|(_, bytes)| Fp::from_le_bytes_reduced(bytes)));
-        let mut packer = KimchiPacker::new(&mut elements);
+        let mut packer = KimchiPacker::new(elements);
         for enumeration in &self.bytes[..2] {
             // One-hot: 0 is 1,0,0.
             for value in 0..3 {
@@ -148,7 +151,6 @@ impl VerificationKey {
             }
         }
         packer.finish();
-        hash(&PREFIX, &elements)
     }
 }
 
@@ -169,16 +171,27 @@ fn coordinates(
     })
 }
 
+/// Hashes of keys, all at once.
+fn hash_keys<'k>(keys: impl ExactSizeIterator<Item = &'k VerificationKey>) -> Vec<Fp> {
+    let mut hashes = vec![Fp::ZERO; keys.len()];
+    let mut elements = Vec::with_capacity(HASHED_ELEMENTS * keys.len());
+    for key in keys {
+        key.push_elements(&mut elements);
+    }
+    hash_batch(&PREFIX, HASHED_ELEMENTS, &elements, &mut hashes);
+    hashes
+}
+
 /// Remembers the hashes of verification keys, because thousands of accounts share one key.
 ///
-/// Holds at most [`VkHashCache::KEYS_MAX`] keys (under 8 MB) and forgets them all when one more
+/// Holds at most [`VkHashCache::KEYS_MAX`] keys (under 16 MB) and forgets them all when one more
 /// comes; whatever it holds, the hashes are the same. Shared between threads by reference.
 #[derive(Debug, Default)]
 pub struct VkHashCache(Mutex<HashMap<Arc<VerificationKey>, Fp>>);
 
 impl VkHashCache {
     /// Most keys held.
-    pub const KEYS_MAX: usize = 4096;
+    pub const KEYS_MAX: usize = 8192;
 
     /// An empty cache.
     #[must_use]
@@ -189,17 +202,42 @@ impl VkHashCache {
     /// The hash of `key`.
     #[must_use]
     pub fn hash(&self, key: &Arc<VerificationKey>) -> Fp {
-        if let Some(known) = self.known().get(key) {
-            return *known;
+        self.hashes(std::slice::from_ref(&key))[0]
+    }
+
+    /// The hashes of `keys`, in their order. Those not known yet are hashed as one batch.
+    #[must_use]
+    pub fn hashes(&self, keys: &[&Arc<VerificationKey>]) -> Vec<Fp> {
+        let mut hashes = vec![Fp::ZERO; keys.len()];
+        // Where each unknown key is wanted: a batch often holds the same new key several times.
+        let mut unknown: HashMap<&VerificationKey, Vec<usize>> = HashMap::new();
+        {
+            let known = self.known();
+            for (index, key) in keys.iter().enumerate() {
+                match known.get(*key) {
+                    Some(hash) => hashes[index] = *hash,
+                    None => unknown.entry(key).or_default().push(index),
+                }
+            }
         }
-        // Outside the lock: other threads need not wait for this key.
-        let computed = key.hash();
+        if unknown.is_empty() {
+            return hashes;
+        }
+        // Outside the lock: other threads need not wait for these keys.
+        let computed = hash_keys(unknown.keys().copied());
         let mut known = self.known();
-        if known.len() >= Self::KEYS_MAX {
+        if known.len() + unknown.len() > Self::KEYS_MAX {
             known.clear();
         }
-        known.insert(Arc::clone(key), computed);
-        computed
+        for (indices, hash) in unknown.values().zip(computed) {
+            for index in indices {
+                hashes[*index] = hash;
+            }
+            if let Some(first) = indices.first() {
+                known.insert(Arc::clone(keys[*first]), hash);
+            }
+        }
+        hashes
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Arc<VerificationKey>, Fp>> {

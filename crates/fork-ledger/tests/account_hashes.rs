@@ -8,17 +8,20 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fork_ledger::account::{
-    Account, Auth, Permissions, Timing, TokenSymbol, V1Account, V1Permissions, Vesting,
+    Account, Auth, Permissions, Timing, TokenSymbol, V1Account, V1Permissions, Vesting, Zkapp,
 };
 use fork_ledger::hash::{
-    EMPTY_ACTION_STATE, HashError, default_zkapp_digest, derive_token_id, empty_account_hash,
-    hash_account, hash_accounts, hash_v1_account, hash_v1_accounts, uri_hash, zkapp_digest,
+    EMPTY_ACTION_STATE, HashError, default_zkapp_digest, derive_token_id, derive_token_ids,
+    empty_account_hash, hash_account, hash_accounts, hash_v1_account, hash_v1_accounts, uri_hash,
+    zkapp_digest,
 };
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
-use fork_ledger::packing::{element, field_bytes};
+use fork_ledger::packing::{KimchiPacker, element, field_bytes};
 use fork_ledger::verification_key::{DUMMY_KEY_HASH, VerificationKey, VkHashCache};
-use fork_types::{Amount, Era, FieldBytes, PublicKey, ReceiptChainHash, StateHash, TokenId};
-use pasta_poseidon::{Fp, Instance, salt};
+use fork_types::{
+    Amount, Era, FieldBytes, PublicKey, ReceiptChainHash, SlotSinceGenesis, StateHash, TokenId,
+};
+use pasta_poseidon::{Fp, Instance, hash, prefix_state, salt};
 use proptest::prelude::*;
 use support::{
     Q, WINNER, account_of, decimal_of, from_base58, from_decimal, from_hex, mina, plain_account,
@@ -304,6 +307,67 @@ fn derived_token_ids() {
         derived(Q).to_string(),
         "y5QfuxQu48nsWV26K66MP2Xy3NeKzUTgf6tuq5Z4zim7xon6Eg"
     );
+}
+
+#[test]
+fn many_derived_token_ids() {
+    let accounts: Vec<(PublicKey, TokenId)> = (0..2500_u64)
+        .map(|number| {
+            let owner = PublicKey::new(FieldBytes::from_u64(number * number), number % 3 == 0);
+            (owner, TokenId::new(FieldBytes::from_u64(number % 7)))
+        })
+        .collect();
+    let derived = derive_token_ids(&accounts);
+    for ((owner, parent), derived) in accounts.iter().zip(derived) {
+        assert_eq!(derived, derive_token_id(owner, *parent));
+    }
+    assert!(derive_token_ids(&[]).is_empty());
+}
+
+/// A batch with equal and different keys and URIs, hashed together and one by one, with a cache that
+/// knows some of them.
+#[test]
+fn keys_and_uris_are_hashed_once_each_and_right() {
+    let cache = VkHashCache::new();
+    let accounts: Vec<Account> = (0..600_usize)
+        .map(|number| {
+            let mut bytes = [0; 1796];
+            bytes[2] = (number % 5) as u8;
+            let key = Arc::new(VerificationKey::from_bytes(&bytes).unwrap());
+            Account {
+                zkapp: (number % 3 != 0).then(|| {
+                    Box::new(Zkapp {
+                        app_state: vec![FieldBytes::from_u64(number as u64); 8],
+                        verification_key: (number % 2 == 0).then_some(key),
+                        zkapp_version: 0,
+                        action_state: [FieldBytes::ZERO; 5],
+                        last_action_slot: SlotSinceGenesis::new(0),
+                        proved_state: false,
+                        zkapp_uri: vec![b'u'; number % 70],
+                    })
+                }),
+                ..Account::empty(Era::Berkeley)
+            }
+        })
+        .collect();
+    let together = hash_accounts(Era::Berkeley, &accounts, &cache).unwrap();
+    for (account, together) in accounts.iter().zip(&together) {
+        let alone = hash_account(Era::Berkeley, account, &VkHashCache::new()).unwrap();
+        assert_eq!(*together, alone);
+        let known = hash_account(Era::Berkeley, account, &cache).unwrap();
+        assert_eq!(*together, known);
+        if let Some(zkapp) = &account.zkapp {
+            let state = prefix_state(Instance::Kimchi, "MinaZkappUri");
+            let mut elements = Vec::new();
+            let mut packer = KimchiPacker::new(&mut elements);
+            for byte in &zkapp.zkapp_uri {
+                (0..8).for_each(|bit| packer.push_bit(byte >> bit & 1 == 1));
+            }
+            packer.push_bit(true);
+            packer.finish();
+            assert_eq!(uri_hash(&zkapp.zkapp_uri), hash(&state, &elements));
+        }
+    }
 }
 
 #[test]

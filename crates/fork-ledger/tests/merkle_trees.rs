@@ -443,6 +443,43 @@ proptest! {
     }
 }
 
+/// Leaves of `count`, of which every `changed_every`-th differs from [`some_leaves`].
+fn changed_leaves(count: usize, changed_every: usize) -> Vec<Fp> {
+    let mut leaves = some_leaves(count);
+    for leaf in leaves.iter_mut().step_by(changed_every) {
+        *leaf += Fp::from_u64(1_000_000);
+    }
+    leaves
+}
+
+#[test]
+fn trees_beside_another_are_the_same_trees() {
+    for (count, other_count) in [
+        (1, 1),
+        (5, 3),
+        (3, 5),
+        (4097, 4096),
+        (4100, 5000),
+        (5000, 1),
+        (9000, 8999),
+    ] {
+        let other = MerkleTree::new(Era::Berkeley, 20, some_leaves(other_count)).unwrap();
+        for changed_every in [1, 2, 10, count] {
+            let leaves = changed_leaves(count, changed_every);
+            let beside = MerkleTree::new_beside(&other, leaves.clone()).unwrap();
+            let alone = MerkleTree::new(Era::Berkeley, 20, leaves).unwrap();
+            for height in 0..=20 {
+                assert_eq!(
+                    beside.level(height),
+                    alone.level(height),
+                    "{count} leaves beside {other_count}, every {changed_every} changed, \
+                     height {height}"
+                );
+            }
+        }
+    }
+}
+
 /// Sizes around those at which jobs and the stream's subtrees are cut.
 #[test]
 fn large_trees_equal_streams() {

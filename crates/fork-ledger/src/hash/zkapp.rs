@@ -2,6 +2,8 @@
 //!
 //! Source: MinaProtocol/mina `src/lib/mina_base/zkapp_account.ml`.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use fork_types::{FieldBytes, SlotSinceGenesis};
@@ -38,9 +40,13 @@ pub fn uri_hash(uri: &[u8]) -> Fp {
     }
 }
 
+fn compute_uri_hash(uri: &[u8]) -> Fp {
+    hash(&URI_PREFIX, &uri_elements(uri))
+}
+
 /// Every bit is a chunk of its own, the least significant of each byte first, and one set bit ends
 /// the URI. Chunks of eight bits would pack differently.
-fn compute_uri_hash(uri: &[u8]) -> Fp {
+fn uri_elements(uri: &[u8]) -> Vec<Fp> {
     let mut elements = Vec::with_capacity(uri.len() * 8 / 254 + 1);
     let mut packer = KimchiPacker::new(&mut elements);
     for byte in uri {
@@ -50,7 +56,42 @@ fn compute_uri_hash(uri: &[u8]) -> Fp {
     }
     packer.push_bit(true);
     packer.finish();
-    hash(&URI_PREFIX, &elements)
+    elements
+}
+
+/// Hashes of the URIs, each distinct one computed once, those of one width as a batch.
+fn uri_hashes(zkapps: &[&Zkapp]) -> Vec<Fp> {
+    let mut hashes: HashMap<&[u8], Fp> = HashMap::new();
+    let mut by_width: BTreeMap<usize, (Vec<&[u8]>, Vec<Fp>)> = BTreeMap::new();
+    for zkapp in zkapps {
+        let uri = zkapp.zkapp_uri.as_slice();
+        let Entry::Vacant(place) = hashes.entry(uri) else {
+            continue;
+        };
+        if uri.is_empty() {
+            place.insert(uri_hash(uri));
+            continue;
+        }
+        place.insert(Fp::ZERO);
+        let of_uri = uri_elements(uri);
+        let (uris, elements) = by_width.entry(of_uri.len()).or_default();
+        uris.push(uri);
+        elements.extend(of_uri);
+    }
+    for (width, (uris, elements)) in by_width {
+        let mut computed = vec![Fp::ZERO; uris.len()];
+        hash_batch(&URI_PREFIX, width, &elements, &mut computed);
+        hashes.extend(uris.into_iter().zip(computed));
+    }
+    zkapps
+        .iter()
+        .map(|zkapp| {
+            hashes
+                .get(zkapp.zkapp_uri.as_slice())
+                .copied()
+                .unwrap_or_else(|| uri_hash(&zkapp.zkapp_uri))
+        })
+        .collect()
 }
 
 /// Digest of the zkApp that accounts without one are hashed with.
@@ -64,17 +105,26 @@ pub(super) fn default_digest(app_state_len: usize) -> Fp {
         proved_state: false,
         zkapp_uri: Vec::new(),
     };
-    let mut elements = Vec::new();
-    push_elements(&zkapp, &VkHashCache::new(), &mut elements);
-    hash(&ZKAPP_PREFIX, &elements)
+    digests(app_state_len, &[&zkapp], &VkHashCache::new())[0]
 }
 
 /// Digests of zkApps whose states all have `app_state_len` elements.
 pub(super) fn digests(app_state_len: usize, zkapps: &[&Zkapp], keys: &VkHashCache) -> Vec<Fp> {
     let width = ELEMENTS_WITHOUT_STATE + app_state_len;
     let mut elements = Vec::with_capacity(width * zkapps.len());
-    for zkapp in zkapps {
-        push_elements(zkapp, keys, &mut elements);
+    let owned: Vec<_> = zkapps
+        .iter()
+        .filter_map(|zkapp| zkapp.verification_key.as_ref())
+        .collect();
+    let mut key_hashes = keys.hashes(&owned).into_iter();
+    let uri_hashes = uri_hashes(zkapps);
+    for (zkapp, uri_hash) in zkapps.iter().zip(uri_hashes) {
+        let key_hash = zkapp
+            .verification_key
+            .as_ref()
+            .and_then(|_| key_hashes.next())
+            .unwrap_or(DUMMY_KEY_HASH);
+        push_elements(zkapp, uri_hash, key_hash, &mut elements);
     }
     let mut digests = vec![Fp::ZERO; zkapps.len()];
     hash_batch(&ZKAPP_PREFIX, width, &elements, &mut digests);
@@ -82,23 +132,19 @@ pub(super) fn digests(app_state_len: usize, zkapps: &[&Zkapp], keys: &VkHashCach
 }
 
 /// Fields in reverse order of declaration, arrays forward; first the elements, then the packed one.
-fn push_elements(zkapp: &Zkapp, keys: &VkHashCache, elements: &mut Vec<Fp>) {
+fn push_elements(zkapp: &Zkapp, uri_hash: Fp, key_hash: Fp, elements: &mut Vec<Fp>) {
     let Zkapp {
         app_state,
-        verification_key,
+        verification_key: _,
         zkapp_version,
         action_state,
         last_action_slot,
         proved_state,
-        zkapp_uri,
+        zkapp_uri: _,
     } = zkapp;
-    elements.push(uri_hash(zkapp_uri));
+    elements.push(uri_hash);
     elements.extend(action_state.iter().copied().map(element));
-    elements.push(
-        verification_key
-            .as_ref()
-            .map_or(DUMMY_KEY_HASH, |key| keys.hash(key)),
-    );
+    elements.push(key_hash);
     elements.extend(app_state.iter().copied().map(element));
     let mut packer = KimchiPacker::new(elements);
     packer.push_bit(*proved_state);

@@ -121,7 +121,7 @@ impl RootBuilder {
     fn pending_root(&mut self) -> Fp {
         let mut level = std::mem::take(&mut self.pending);
         for height in 0..self.subtree_height {
-            level = parents(self.era, height, &level, &self.empty);
+            level = parents(self.era, height, &level, &self.empty, None);
         }
         level[0]
     }
