@@ -6,6 +6,26 @@ use std::str::FromStr;
 /// Nanomina in one MINA.
 pub const NANOMINA_PER_MINA: u64 = 1_000_000_000;
 
+/// Decimals of a MINA text that count.
+const DECIMALS: usize = 9;
+
+/// Decimal digits that fit 64 bits whatever they are.
+const SAFE_DIGITS: usize = 19;
+
+/// Digits before the point of the largest amount.
+const WHOLE_DIGITS: usize = 11;
+
+/// 10^0 to 10^9.
+const POWERS_OF_TEN: [u64; DECIMALS + 1] = {
+    let mut powers = [1; DECIMALS + 1];
+    let mut exponent = 1;
+    while exponent <= DECIMALS {
+        powers[exponent] = 10 * powers[exponent - 1];
+        exponent += 1;
+    }
+    powers
+};
+
 /// An amount in nanomina (10^-9 MINA).
 ///
 /// Its text form is decimal MINA, as account JSON carries it; block JSON carries nanomina, for
@@ -62,6 +82,9 @@ impl Amount {
     ///
     /// Fails on anything but digits, and when the number does not fit 64 bits.
     pub fn from_nanomina_text(text: &str) -> Result<Self, AmountError> {
+        if let Some(nanomina) = short_nanomina(text.as_bytes()) {
+            return Ok(Self(nanomina));
+        }
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(AmountError::Malformed { found: shown(text) });
         }
@@ -77,6 +100,9 @@ impl FromStr for Amount {
     /// Parses decimal MINA: `digits* [. digits*]` with at least one digit in all. More than nine
     /// decimals are truncated, as upstream does.
     fn from_str(text: &str) -> Result<Self, AmountError> {
+        if let Some(nanomina) = short_mina(text.as_bytes()) {
+            return Ok(Self(nanomina));
+        }
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
@@ -103,13 +129,72 @@ impl FromStr for Amount {
 impl fmt::Display for Amount {
     /// Decimal MINA without trailing zeros, the shortest text that parses back to the same amount.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0 / NANOMINA_PER_MINA;
-        let fraction = self.0 % NANOMINA_PER_MINA;
-        if fraction == 0 {
-            return write!(f, "{whole}");
+        let (whole, fraction) = (self.0 / NANOMINA_PER_MINA, self.0 % NANOMINA_PER_MINA);
+        let mut text = [b'.'; WHOLE_DIGITS + 1 + DECIMALS];
+        write_digits(whole, &mut text[..WHOLE_DIGITS]);
+        write_digits(fraction, &mut text[WHOLE_DIGITS + 1..]);
+        let padding = text[..WHOLE_DIGITS - 1]
+            .iter()
+            .take_while(|digit| **digit == b'0');
+        let start = padding.count();
+        let mut end = text.len();
+        while text[end - 1] == b'0' && end > WHOLE_DIGITS + 1 {
+            end -= 1;
         }
-        let decimals = format!("{fraction:09}");
-        write!(f, "{whole}.{}", decimals.trim_end_matches('0'))
+        if fraction == 0 {
+            end = WHOLE_DIGITS;
+        }
+        f.write_str(std::str::from_utf8(&text[start..end]).unwrap_or_default())
+    }
+}
+
+/// Reads 1 to 19 digits. `None` is no verdict on the text.
+fn short_nanomina(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > SAFE_DIGITS {
+        return None;
+    }
+    let mut nanomina = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        nanomina = nanomina * 10 + u64::from(digit);
+    }
+    Some(nanomina)
+}
+
+/// Reads `digits* [. digits*]` of up to 19 characters, with up to nine decimals. `None` is no
+/// verdict on the text.
+fn short_mina(text: &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    let mut point = None;
+    if text.len() > SAFE_DIGITS {
+        return None;
+    }
+    for (index, byte) in text.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            number = number * 10 + u64::from(digit);
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(index);
+        } else {
+            return None;
+        }
+    }
+    if text.len() == usize::from(point.is_some()) {
+        return None;
+    }
+    let decimals = point.map_or(0, |index| text.len() - index - 1);
+    let missing = DECIMALS.checked_sub(decimals)?;
+    number.checked_mul(*POWERS_OF_TEN.get(missing)?)
+}
+
+/// Fills `target` with the last decimal digits of `number`.
+fn write_digits(mut number: u64, target: &mut [u8]) {
+    for character in target.iter_mut().rev() {
+        *character = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -149,7 +234,85 @@ mod tests {
         }
     }
 
+    /// The value of any number of digits, by way of the standard library.
+    fn reference_nanomina(digits: &str) -> Result<u64, &'static str> {
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("malformed");
+        }
+        let significant = ["0", digits.trim_start_matches('0')].concat();
+        significant.parse().map_err(|_| "overflow")
+    }
+
+    fn reference_mina(text: &str) -> Result<u64, &'static str> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        if let Err("malformed") = reference_nanomina(&[whole, fraction].concat()) {
+            return Err("malformed");
+        }
+        let decimals = format!("{fraction:0<9}");
+        reference_nanomina(&[whole, &decimals[..9]].concat())
+    }
+
+    fn parses_as_reference(text: &str) {
+        let plain = |parsed: Result<Amount, AmountError>| match parsed {
+            Ok(amount) => Ok(amount.nanomina()),
+            Err(AmountError::Malformed { .. }) => Err("malformed"),
+            Err(AmountError::Overflow { .. }) => Err("overflow"),
+        };
+        assert_eq!(plain(text.parse()), reference_mina(text), "{text:?}");
+        let nanomina = Amount::from_nanomina_text(text);
+        assert_eq!(plain(nanomina), reference_nanomina(text), "{text:?}");
+    }
+
+    #[test]
+    fn every_length_and_every_place_of_the_point() {
+        for digit in ["0", "1", "9"] {
+            for length in 0..45 {
+                let digits = digit.repeat(length);
+                parses_as_reference(&digits);
+                for place in 0..=length {
+                    let with_point = [&digits[..place], ".", &digits[place..]].concat();
+                    parses_as_reference(&with_point);
+                    parses_as_reference(&with_point.replacen(digit, "a", 1));
+                    parses_as_reference(&[&with_point, "."].concat());
+                }
+            }
+        }
+        for byte in 0..=u8::MAX {
+            let character = char::from(byte);
+            parses_as_reference(&format!("1{character}5"));
+            parses_as_reference(&character.to_string());
+        }
+    }
+
+    #[test]
+    fn shortest_text() {
+        for (nanomina, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (100_000_000, "0.1"),
+            (1_000_000_000, "1"),
+            (10_000_000_000, "10"),
+            (10_010_000_000, "10.01"),
+            (u64::MAX, "18446744073.709551615"),
+        ] {
+            assert_eq!(Amount(nanomina).to_string(), text);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn texts_parse_as_the_grammar_says(
+            text in "[0-9]{0,22}\\.?[0-9]{0,12}",
+            other in "[0-9.x]{0,24}",
+            small in 0_u64..20_000_000_000,
+            zeros in 0_usize..6,
+        ) {
+            parses_as_reference(&text);
+            parses_as_reference(&other);
+            let padded = format!("{}{}{}", "0".repeat(zeros), Amount(small), "0".repeat(zeros));
+            parses_as_reference(&padded);
+        }
+
         #[test]
         fn display_round_trips(nanomina: u64) {
             let amount = Amount(nanomina);

@@ -335,13 +335,28 @@ pub struct LedgerDocument {
     pub audit: AuditCounts,
     /// The tarball.
     pub tarball: Tarball,
-    /// Wall time per stage in milliseconds.
+    /// Wall time per stage in milliseconds. When several roles were migrated by one process, each
+    /// document has the times of all of them together.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// Poseidon kernel that hashed; it changes no result. Absent before version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
-document!(LedgerDocument, "forkpack.ledger", 1, "ledger.json");
+document!(LedgerDocument, "forkpack.ledger", 2, "ledger.json");
+
+/// How a store was proved before it was packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreProofKind {
+    /// The log was read back from the disk and every entry compared with what was hashed.
+    Log,
+    /// The store was opened with RocksDB and every hash in it computed again from its accounts.
+    #[default]
+    Rocksdb,
+}
 
 /// A migration rule, named by its pair of eras.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -383,8 +398,12 @@ pub struct SourceLedger {
     pub accounts: u32,
     /// Depth of the tree.
     pub depth: u8,
-    /// Root recomputed here under the source era's rules.
+    /// Root under the source era's rules.
     pub root: LedgerHash,
+    /// Whether the root was computed by this step. False with `--skip-source-root`: then the
+    /// candidate says that it was computed from exactly these bytes.
+    #[serde(default = "yes")]
+    pub root_computed: bool,
     /// Root it was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_root: Option<ClaimedRoot>,
@@ -401,10 +420,18 @@ pub struct TargetLedger {
     pub accounts: u32,
     /// Depth of the tree.
     pub depth: u8,
-    /// Root under the target era's rules, recomputed from the reopened store.
+    /// Root under the target era's rules.
     pub root: LedgerHash,
+    /// How the store was compared with it. Version 1 knew only `rocksdb`.
+    #[serde(default)]
+    pub proof: StoreProofKind,
     /// Whether the caller named the root (`--expect-root`).
     pub expected_by_caller: bool,
+}
+
+/// Before version 2 there was no way to skip it.
+const fn yes() -> bool {
+    true
 }
 
 /// What a migration changed.

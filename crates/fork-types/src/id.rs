@@ -5,166 +5,22 @@
 //! `src/lib/base58_check/version_bytes.ml`.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::{Digest, Sha256};
+
+pub use crate::base58::IdText;
+pub use crate::base58::check::{
+    IdError, base58check_decode, base58check_decode_any, base58check_encode,
+};
+use crate::base58::check::{decode_id, encode_id, shown};
 
 /// Modulus of the Pallas base field, 32 bytes little-endian.
 pub const FIELD_MODULUS_LE: [u8; 32] = [
     0x01, 0x00, 0x00, 0x00, 0xed, 0x30, 0x2d, 0x99, 0x1b, 0xf9, 0x4c, 0x09, 0xfc, 0x98, 0x46, 0x22,
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x40,
 ];
-
-/// Longest base58 text looked at: a verification key of 1796 bytes takes about 2460 characters.
-const TEXT_BYTES_MAX: usize = 4096;
-
-/// Why a text is not the identifier it should be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdError {
-    /// A character outside the alphabet.
-    #[error("{what} `{found}` holds a character outside the base58 alphabet")]
-    Alphabet {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-    },
-    /// Wrong checksum: a typing or copying error.
-    #[error("{what} `{found}` has a wrong checksum")]
-    Checksum {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-    },
-    /// A good checksum, but of another kind of identifier.
-    #[error("{what} `{found}` has version byte 0x{found_version:02X}, expected 0x{expected:02X}")]
-    Version {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-        /// The version byte of `what`.
-        expected: u8,
-        /// The version byte found.
-        found_version: u8,
-    },
-    /// Wrong number of payload bytes.
-    #[error("{what} `{found}` holds {found_bytes} payload bytes, expected {expected}")]
-    Length {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-        /// Payload bytes of `what`.
-        expected: usize,
-        /// Payload bytes found.
-        found_bytes: usize,
-    },
-    /// A wrong constant byte inside the payload.
-    #[error("{what} `{found}` has a wrong tag or parity byte 0x{byte:02X}")]
-    Tag {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-        /// The byte found.
-        byte: u8,
-    },
-    /// A field element that is not below the modulus.
-    #[error("{what} `{found}` is not below the field modulus")]
-    NotCanonical {
-        /// What was expected.
-        what: &'static str,
-        /// The text, cut.
-        found: String,
-    },
-}
-
-/// Cuts a text for an error message.
-fn shown(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 80;
-    let mut cut: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        cut.push('…');
-    }
-    cut
-}
-
-fn checksum(data: &[u8]) -> [u8; 4] {
-    let digest = Sha256::digest(Sha256::digest(data));
-    [digest[0], digest[1], digest[2], digest[3]]
-}
-
-/// Encodes `version` and `payload` as base58check text.
-#[must_use]
-pub fn base58check_encode(version: u8, payload: &[u8]) -> String {
-    let mut data = Vec::with_capacity(payload.len() + 5);
-    data.push(version);
-    data.extend_from_slice(payload);
-    let sum = checksum(&data);
-    data.extend_from_slice(&sum);
-    bs58::encode(data).into_string()
-}
-
-/// Decodes base58check text to its version byte and payload; `what` names the expected thing in
-/// errors.
-///
-/// # Errors
-///
-/// Fails on characters outside the alphabet, on fewer than five bytes and on a wrong checksum.
-pub fn base58check_decode_any(what: &'static str, text: &str) -> Result<(u8, Vec<u8>), IdError> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(IdError::Length {
-            what,
-            found: shown(text),
-            expected: TEXT_BYTES_MAX,
-            found_bytes: text.len(),
-        });
-    }
-    let mut data = bs58::decode(text)
-        .into_vec()
-        .map_err(|_| IdError::Alphabet {
-            what,
-            found: shown(text),
-        })?;
-    let Some(split) = data.len().checked_sub(4).filter(|split| *split > 0) else {
-        return Err(IdError::Length {
-            what,
-            found: shown(text),
-            expected: 5,
-            found_bytes: data.len(),
-        });
-    };
-    if checksum(&data[..split]) != data[split..] {
-        return Err(IdError::Checksum {
-            what,
-            found: shown(text),
-        });
-    }
-    data.truncate(split);
-    let payload = data.split_off(1);
-    Ok((data[0], payload))
-}
-
-/// Decodes base58check text whose version byte must be `version`.
-///
-/// # Errors
-///
-/// As [`base58check_decode_any`], and on another version byte.
-pub fn base58check_decode(what: &'static str, version: u8, text: &str) -> Result<Vec<u8>, IdError> {
-    let (found_version, payload) = base58check_decode_any(what, text)?;
-    if found_version != version {
-        return Err(IdError::Version {
-            what,
-            found: shown(text),
-            expected: version,
-            found_version,
-        });
-    }
-    Ok(payload)
-}
 
 /// A canonical element of the Pallas base field: 32 bytes little-endian, below the modulus.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -192,12 +48,23 @@ impl FieldBytes {
 
     /// Takes 32 little-endian bytes; `None` when the number is not below the modulus.
     #[must_use]
-    pub fn from_le_bytes(bytes: [u8; 32]) -> Option<Self> {
-        bytes
-            .iter()
-            .rev()
-            .lt(FIELD_MODULUS_LE.iter().rev())
-            .then_some(Self(bytes))
+    pub const fn from_le_bytes(bytes: [u8; 32]) -> Option<Self> {
+        const MODULUS: FieldBytes = FieldBytes(FIELD_MODULUS_LE);
+        let (high, low) = Self(bytes).halves();
+        let (modulus_high, modulus_low) = MODULUS.halves();
+        if high < modulus_high || (high == modulus_high && low < modulus_low) {
+            Some(Self(bytes))
+        } else {
+            None
+        }
+    }
+
+    /// The number's high and low 128 bits, which compare faster than 32 bytes.
+    const fn halves(&self) -> (u128, u128) {
+        match self.0.as_chunks::<16>().0 {
+            [low, high] => (u128::from_le_bytes(*high), u128::from_le_bytes(*low)),
+            _ => (0, 0),
+        }
     }
 
     /// The 32 little-endian bytes.
@@ -252,35 +119,51 @@ impl PartialOrd for FieldBytes {
 impl Ord for FieldBytes {
     /// Compares as integers, which is how upstream orders sets of field elements.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.iter().rev().cmp(other.0.iter().rev())
+        self.halves().cmp(&other.halves())
     }
 }
 
-fn length_checked<const N: usize>(
-    what: &'static str,
-    text: &str,
-    payload: Vec<u8>,
-) -> Result<[u8; N], IdError> {
-    <[u8; N]>::try_from(payload).map_err(|payload| IdError::Length {
+fn canonical(what: &'static str, text: &str, bytes: [u8; 32]) -> Result<FieldBytes, IdError> {
+    FieldBytes::from_le_bytes(bytes).ok_or_else(|| IdError::NotCanonical {
         what,
         found: shown(text),
-        expected: N,
-        found_bytes: payload.len(),
     })
 }
 
-fn canonical(what: &'static str, text: &str, bytes: &[u8]) -> Result<FieldBytes, IdError> {
-    <[u8; 32]>::try_from(bytes)
-        .ok()
-        .and_then(FieldBytes::from_le_bytes)
-        .ok_or_else(|| IdError::NotCanonical {
-            what,
-            found: shown(text),
-        })
+/// Parses a text the deserializer lends, which spares each identifier of a document a `String`.
+///
+/// The outer error is the deserializer's; the inner one is the caller's to wrap, outside of the
+/// deserializer, which would add a position to it.
+fn borrowed_text<'de, T, D>(deserializer: D) -> Result<Result<T, IdError>, D::Error>
+where
+    T: FromStr<Err = IdError>,
+    D: Deserializer<'de>,
+{
+    struct TextVisitor<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err = IdError>> de::Visitor<'_> for TextVisitor<T> {
+        type Value = Result<T, IdError>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(text.parse())
+        }
+    }
+
+    deserializer.deserialize_str(TextVisitor(PhantomData))
 }
 
 macro_rules! text_impls {
     ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.text().as_str())
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{self}")
@@ -289,22 +172,25 @@ macro_rules! text_impls {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(self.text().as_str())
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                borrowed_text(deserializer)?.map_err(de::Error::custom)
             }
         }
     };
 }
 
-/// A hash whose payload is the tag 0x01 and 32 little-endian bytes.
+/// A hash whose payload is the tag 0x01 and 32 little-endian bytes. A value that most accounts
+/// share can be named with its text, which is then compared instead of decoded.
 macro_rules! tagged_hash {
-    ($(#[$doc:meta])* $name:ident, $version:literal, $what:literal) => {
+    (
+        $(#[$doc:meta])* $name:ident, $version:literal, $what:literal
+        $(, $common:ident = $common_text:literal)?
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(FieldBytes);
@@ -324,13 +210,13 @@ macro_rules! tagged_hash {
             pub const fn field(self) -> FieldBytes {
                 self.0
             }
-        }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            /// The base58check text, without a heap allocation.
+            #[must_use]
+            pub fn text(&self) -> IdText {
                 let mut payload = [1; 33];
                 payload[1..].copy_from_slice(self.0.as_le_bytes());
-                f.write_str(&base58check_encode($version, &payload))
+                encode_id($version, &payload)
             }
         }
 
@@ -338,16 +224,18 @@ macro_rules! tagged_hash {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let payload = base58check_decode($what, $version, text)?;
-                let payload: [u8; 33] = length_checked($what, text, payload)?;
-                if payload[0] != 1 {
+                $(if text == $common_text {
+                    return Ok(Self::$common);
+                })?
+                let [tag, field @ ..]: [u8; 33] = decode_id($what, $version, text)?;
+                if tag != 1 {
                     return Err(IdError::Tag {
                         what: $what,
                         found: shown(text),
-                        byte: payload[0],
+                        byte: tag,
                     });
                 }
-                canonical($what, text, &payload[1..]).map(Self)
+                canonical($what, text, field).map(Self)
             }
         }
 
@@ -373,7 +261,8 @@ tagged_hash! {
 }
 tagged_hash! {
     /// Protocol state hash of a block (`3N…`).
-    StateHash, 0x10, "state hash"
+    StateHash, 0x10, "state hash",
+    DUMMY = "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x"
 }
 tagged_hash! {
     /// Hash of a protocol state's body (`3W…`).
@@ -414,6 +303,9 @@ impl TokenId {
     /// The chain's own currency: field element 1.
     pub const DEFAULT: Self = Self(FieldBytes::ONE);
 
+    /// Text of [`TokenId::DEFAULT`], which nearly all accounts have.
+    const DEFAULT_TEXT: &str = "wSHV2S4qX9jFsLjQo8r1BsMLH2ZRKsZx6EJd1sbozGPieEC4Jf";
+
     /// Wraps a field element.
     #[must_use]
     pub const fn new(field: FieldBytes) -> Self {
@@ -424,6 +316,12 @@ impl TokenId {
     #[must_use]
     pub const fn field(self) -> FieldBytes {
         self.0
+    }
+
+    /// The base58check text, without a heap allocation.
+    #[must_use]
+    pub fn text(&self) -> IdText {
+        encode_id(Self::VERSION, self.0.as_le_bytes())
     }
 
     /// Parses the text of an account's `token` member: base58check, or, when the decoded bytes are
@@ -437,6 +335,10 @@ impl TokenId {
     ///
     /// Fails when the text is neither.
     pub fn parse_account_member(text: &str) -> Result<Self, IdError> {
+        // Old ledgers have this in nearly every account; the general way below builds an error first.
+        if text == "1" {
+            return Ok(Self::DEFAULT);
+        }
         match text.parse() {
             Err(IdError::Length { found_bytes, .. }) if found_bytes < 5 => {
                 let decimal = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -459,19 +361,15 @@ impl Default for TokenId {
     }
 }
 
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base58check_encode(Self::VERSION, self.0.as_le_bytes()))
-    }
-}
-
 impl FromStr for TokenId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let payload = base58check_decode("token id", Self::VERSION, text)?;
-        let payload: [u8; 32] = length_checked("token id", text, payload)?;
-        canonical("token id", text, &payload).map(Self)
+        if text == Self::DEFAULT_TEXT {
+            return Ok(Self::DEFAULT);
+        }
+        let field = decode_id("token id", Self::VERSION, text)?;
+        canonical("token id", text, field).map(Self)
     }
 }
 
@@ -499,11 +397,11 @@ macro_rules! opaque_hash {
             pub const fn bytes(self) -> [u8; 32] {
                 self.0
             }
-        }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&base58check_encode($version, &self.0))
+            /// The base58check text, without a heap allocation.
+            #[must_use]
+            pub fn text(&self) -> IdText {
+                encode_id($version, &self.0)
             }
         }
 
@@ -511,8 +409,7 @@ macro_rules! opaque_hash {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let payload = base58check_decode($what, $version, text)?;
-                length_checked($what, text, payload).map(Self)
+                decode_id($what, $version, text).map(Self)
             }
         }
 
@@ -543,6 +440,9 @@ impl PublicKey {
     /// Base58check version byte.
     pub const VERSION: u8 = 0xCB;
 
+    /// Characters of every key's text: version byte and tags fix the size of the number.
+    pub const TEXT_BYTES: usize = 55;
+
     /// The key of the empty account, and what "no delegate" is hashed as.
     pub const EMPTY: Self = Self {
         x: FieldBytes::ZERO,
@@ -566,14 +466,14 @@ impl PublicKey {
     pub const fn is_odd(&self) -> bool {
         self.is_odd
     }
-}
 
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The base58check text, without a heap allocation; always [`PublicKey::TEXT_BYTES`] long.
+    #[must_use]
+    pub fn text(&self) -> IdText {
         let mut payload = [1; 35];
         payload[2..34].copy_from_slice(self.x.as_le_bytes());
         payload[34] = u8::from(self.is_odd);
-        f.write_str(&base58check_encode(Self::VERSION, &payload))
+        encode_id(Self::VERSION, &payload)
     }
 }
 
@@ -582,22 +482,24 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         const WHAT: &str = "public key";
-        let payload = base58check_decode(WHAT, Self::VERSION, text)?;
-        let payload: [u8; 35] = length_checked(WHAT, text, payload)?;
-        let tag = |byte| IdError::Tag {
-            what: WHAT,
-            found: shown(text),
-            byte,
-        };
-        if let Some(byte) = payload[..2].iter().find(|byte| **byte != 1) {
-            return Err(tag(*byte));
-        }
-        if payload[34] > 1 {
-            return Err(tag(payload[34]));
+        let payload: [u8; 35] = decode_id(WHAT, Self::VERSION, text)?;
+        let [first_tag, second_tag, x @ .., parity] = payload;
+        for (byte, is_good) in [
+            (first_tag, first_tag == 1),
+            (second_tag, second_tag == 1),
+            (parity, parity <= 1),
+        ] {
+            if !is_good {
+                return Err(IdError::Tag {
+                    what: WHAT,
+                    found: shown(text),
+                    byte,
+                });
+            }
         }
         Ok(Self {
-            x: canonical(WHAT, text, &payload[2..34])?,
-            is_odd: payload[34] == 1,
+            x: canonical(WHAT, text, x)?,
+            is_odd: parity == 1,
         })
     }
 }
@@ -605,119 +507,4 @@ impl FromStr for PublicKey {
 text_impls!(PublicKey);
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const WINNER: &str = "B62qiy32p8kAKnny8ZFwoMhYpBppM1DWVCqAPBYNcXnsAHhnfAAuXgg";
-
-    #[test]
-    fn published_encodings() {
-        assert_eq!(
-            LedgerHash::new(FieldBytes::ZERO).to_string(),
-            "jw6bz2wud1N6itRUHZ5ypo3267stk4UgzkiuWtAMPRZo9g4Udyd"
-        );
-        assert_eq!(
-            LedgerHash::new(FieldBytes::ONE).to_string(),
-            "jw73XZp5bcaVCnVTK7qr817gnCfLxfkjuwyCJhmrN4eL3sqWXkX"
-        );
-        assert_eq!(
-            StateHash::DUMMY.to_string(),
-            "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x"
-        );
-        assert_eq!(
-            StateBodyHash::new(FieldBytes::ZERO).to_string(),
-            "3WtfTvMk1U11nw3e7CHoXuvt1JXhumKCeJEHcy3JF8U7B85vFaXf"
-        );
-        assert_eq!(
-            EpochSeed::new(FieldBytes::ZERO).to_string(),
-            "2va9BGv9JrLTtrzZttiEMDYw1Zj6a6EHzXjmP9evHDTG3oEquURA"
-        );
-        assert_eq!(
-            TokenId::DEFAULT.to_string(),
-            "wSHV2S4qX9jFsLjQo8r1BsMLH2ZRKsZx6EJd1sbozGPieEC4Jf"
-        );
-        assert_eq!(
-            ReceiptChainHash::EMPTY.to_string(),
-            "2mzbV7WevxLuchs2dAMY4vQBS6XttnCUF8Hvks4XNBQ5qiSGGBQe"
-        );
-        let winner: PublicKey = WINNER.parse().unwrap();
-        assert_eq!(
-            winner.x().to_le_hex(),
-            "0f48c65bd25f85f3e4ea4efebeb75b797bd743603be04b4ead845698b76bd331"
-        );
-        assert!(!winner.is_odd());
-        assert_eq!(winner.to_string(), WINNER);
-    }
-
-    #[test]
-    fn each_defect_has_its_own_error() {
-        let parse = |text: &str| text.parse::<LedgerHash>();
-        let encode = |payload: &[u8]| base58check_encode(0x05, payload);
-        assert!(matches!(parse("j0"), Err(IdError::Alphabet { .. })));
-        assert!(matches!(parse(""), Err(IdError::Length { .. })));
-        assert!(matches!(
-            parse("jw6bz2wud1N6itRUHZ5ypo3267stk4UgzkiuWtAMPRZo9g4Udye"),
-            Err(IdError::Checksum { .. })
-        ));
-        assert!(matches!(
-            parse(&StateHash::DUMMY.to_string()),
-            Err(IdError::Version {
-                expected: 5,
-                found_version: 16,
-                ..
-            })
-        ));
-        assert!(matches!(
-            parse(&encode(&[1; 32])),
-            Err(IdError::Length { .. })
-        ));
-        assert!(matches!(
-            parse(&encode(&[2; 33])),
-            Err(IdError::Tag { byte: 2, .. })
-        ));
-        let mut modulus = vec![1];
-        modulus.extend_from_slice(&FIELD_MODULUS_LE);
-        assert!(matches!(
-            parse(&encode(&modulus)),
-            Err(IdError::NotCanonical { .. })
-        ));
-        modulus[1] = 0;
-        assert!(parse(&encode(&modulus)).is_ok(), "p - 1 is an element");
-        let mut key = [1; 35];
-        key[34] = 2;
-        assert!(matches!(
-            base58check_encode(0xCB, &key).parse::<PublicKey>(),
-            Err(IdError::Tag { byte: 2, .. })
-        ));
-    }
-
-    #[test]
-    fn account_token_member() {
-        assert_eq!(TokenId::parse_account_member("1"), Ok(TokenId::DEFAULT));
-        assert_eq!(
-            TokenId::parse_account_member("2"),
-            Ok(TokenId::new(FieldBytes::from_u64(2)))
-        );
-        assert!(TokenId::parse_account_member("10").is_err());
-        assert!(TokenId::parse_account_member("").is_err());
-        assert!(TokenId::parse_account_member("Z").is_err());
-        assert!(TokenId::parse_account_member("12345678912345").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn texts_round_trip(mut bytes: [u8; 32], is_odd: bool) {
-            bytes[31] &= 0x3f;
-            let field = FieldBytes::from_le_bytes(bytes).unwrap();
-            let key = PublicKey::new(field, is_odd);
-            prop_assert_eq!(key.to_string().parse(), Ok(key));
-            let hash = LedgerHash::new(field);
-            prop_assert_eq!(hash.to_string().parse(), Ok(hash));
-            let token = TokenId::new(field);
-            prop_assert_eq!(token.to_string().parse(), Ok(token));
-            prop_assert_eq!(FieldBytes::from_be_hex(&field.to_be_hex_upper()), Some(field));
-        }
-    }
-}
+mod tests;

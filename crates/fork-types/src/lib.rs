@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod amount;
+mod base58;
 pub mod document;
 pub mod era;
 pub mod fault;
@@ -23,6 +24,7 @@ pub use amount::{Amount, AmountError};
 pub use era::{Era, EraError, Role};
 pub use fault::{Class, Fault};
 pub use id::{
-    EpochSeed, FieldBytes, IdError, LedgerHash, PublicKey, ReceiptChainHash, StateHash, TokenId,
+    EpochSeed, FieldBytes, IdError, IdText, LedgerHash, PublicKey, ReceiptChainHash, StateHash,
+    TokenId,
 };
 pub use slot::{SlotSinceGenesis, SlotSinceHardFork, SlotSpan};
