@@ -11,6 +11,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput};
 use fork_bench::naive::{Poseidon, to_montgomery};
 use fork_ledger::account::Account;
+use fork_ledger::batch::AccountReader;
 use fork_ledger::binprot::{decode_account, encode_account};
 use fork_ledger::hash::{hash_account, hash_accounts};
 use fork_ledger::json::{
@@ -20,7 +21,7 @@ use fork_ledger::merkle::MerkleTree;
 use fork_ledger::verification_key::VkHashCache;
 use fork_testkit::fixture::{Accounts, FixtureSpec, Mix};
 use fork_types::{Era, PublicKey, Role};
-use pasta_poseidon::{Fp, Instance, Kernel, State, hash_pairs, prefix_state};
+use pasta_poseidon::{Fp, Instance, Kernel, State, prefix_state};
 
 /// Accounts or pairs per batch: what a thread of the library takes at a time, or more.
 const BATCH: usize = 1024;
@@ -33,11 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     permutation(&mut criterion);
     let single = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build()?);
     let plain = accounts(Mix::Plain, |_| true)?;
-    let zkapps = accounts(Mix::Mixed, |account| account.zkapp.is_some())?;
-    for (kind, accounts) in [("plain", &plain), ("zkapp", &zkapps)] {
+    // As many keys as accounts: hashing a key costs more than the rest of its account.
+    let zkapps = accounts(Mix::Realistic, |account| account.zkapp.is_some())?;
+    let mixed = accounts(Mix::Realistic, |_| true)?;
+    for (kind, accounts) in [("plain", &plain), ("zkapp", &zkapps), ("mixed", &mixed)] {
         account_hash(&mut criterion, &single, kind, accounts)?;
         bin_prot(&mut criterion, kind, accounts)?;
-        json(&mut criterion, kind, accounts)?;
+        json(&mut criterion, &single, kind, accounts)?;
     }
     merkle(&mut criterion, &single)?;
     base58(&mut criterion, &plain)?;
@@ -48,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The first [`BATCH`] accounts of a made-up ledger that `wanted` wants.
 fn accounts(mix: Mix, wanted: impl Fn(&Account) -> bool) -> Result<Vec<Account>, Box<dyn Error>> {
     let spec = FixtureSpec {
-        // Every fifth account of the mixed mix is a zkApp.
-        accounts: u32::try_from(BATCH * 10)?,
+        // Every 33rd account of the realistic mix is a zkApp.
+        accounts: u32::try_from(BATCH * 40)?,
         mix,
         ..FixtureSpec::default()
     };
@@ -90,10 +93,12 @@ fn permutation(criterion: &mut Criterion) {
             .map(|number| [Fp::from_u64(number), -Fp::from_u64(number)])
             .collect();
         let mut out = vec![Fp::ZERO; BATCH];
-        let kernel = Kernel::active().name();
-        group.bench_function(format!("batch-of-{BATCH}/{kernel}"), |bencher| {
-            bencher.iter(|| hash_pairs(&start, black_box(&pairs), &mut out));
-        });
+        for kernel in Kernel::available() {
+            group.bench_function(format!("batch-of-{BATCH}/{}", kernel.name()), |bencher| {
+                let inputs = pairs.as_flattened();
+                bencher.iter(|| kernel.hash_batch(&start, 2, black_box(inputs), &mut out));
+            });
+        }
         group.finish();
     }
 }
@@ -105,7 +110,6 @@ fn account_hash(
     accounts: &[Account],
 ) -> Result<(), Box<dyn Error>> {
     let keys = VkHashCache::new();
-    // Not measured: the few verification keys are hashed once per run, not per account.
     hash_accounts(Era::Berkeley, accounts, &keys)?;
     let mut group = criterion.benchmark_group(format!("account-hash/{kind}"));
     let mut next = accounts.iter().cycle();
@@ -116,9 +120,15 @@ fn account_hash(
         });
     });
     group.throughput(Throughput::Elements(accounts.len() as u64));
-    group.bench_function(format!("batch-of-{BATCH}"), |bencher| {
+    // The first time a key is seen it is hashed, later it is known.
+    group.bench_function(format!("batch-of-{BATCH}/known-keys"), |bencher| {
         single.install(|| {
             bencher.iter(|| hash_accounts(Era::Berkeley, black_box(accounts), &keys));
+        });
+    });
+    group.bench_function(format!("batch-of-{BATCH}/new-keys"), |bencher| {
+        single.install(|| {
+            bencher.iter(|| hash_accounts(Era::Berkeley, black_box(accounts), &VkHashCache::new()));
         });
     });
     group.finish();
@@ -183,8 +193,14 @@ fn bin_prot(
     Ok(())
 }
 
-/// Text to [`Account`], and a `serde_json::Value` (which is not an account yet) to compare with.
-fn json(criterion: &mut Criterion, kind: &str, accounts: &[Account]) -> Result<(), Box<dyn Error>> {
+/// Text to accounts: by the reader that migrations use, by the general one, and a
+/// `serde_json::Value` (which is not an account yet) to compare with.
+fn json(
+    criterion: &mut Criterion,
+    single: &rayon::ThreadPool,
+    kind: &str,
+    accounts: &[Account],
+) -> Result<(), Box<dyn Error>> {
     let mut text = vec![b'['];
     for (index, account) in accounts.iter().enumerate() {
         if index > 0 {
@@ -193,32 +209,47 @@ fn json(criterion: &mut Criterion, kind: &str, accounts: &[Account]) -> Result<(
         write_account_json(account, &mut text);
     }
     text.push(b']');
+    let fast = |text: &[u8]| {
+        let mut reader = AccountReader::new(text, Era::Berkeley, false);
+        let mut read = 0;
+        while let Ok(Some(batch)) = reader.next_batch() {
+            read += batch.len();
+        }
+        read
+    };
     let rules = ForkRules::strict(Era::Berkeley);
-    let keys = VerificationKeyCache::new();
-    let read = |text: &[u8]| {
+    let general = |text: &[u8]| {
+        // A new one each time, as every reader has.
+        let keys = VerificationKeyCache::new();
         let mut converted = 0_usize;
         let count = read_account_slice::<_, Infallible>(text, |_, json| {
             converted += usize::from(from_fork_config(&json, &rules, &keys).is_ok());
             Ok(())
         });
-        count.map(|_| converted)
+        count.map_or(0, |_| converted)
     };
-    if read(&text)? != accounts.len() {
+    if fast(&text) != accounts.len() || general(&text) != accounts.len() {
         return Err("an account of the fixture cannot be read back".into());
     }
     let mut group = criterion.benchmark_group(format!("json/{kind}"));
     group.throughput(Throughput::Elements(accounts.len() as u64));
-    group.bench_function("account", |bencher| bencher.iter(|| read(black_box(&text))));
-    group.bench_function("members-only", |bencher| {
-        bencher.iter(|| {
-            read_account_slice::<_, Infallible>(black_box(&text), |_, json| {
-                black_box(json);
-                Ok(())
-            })
-        });
+    group.bench_function("account-reader", |bencher| {
+        single.install(|| bencher.iter(|| fast(black_box(&text))));
+    });
+    group.bench_function("general", |bencher| {
+        bencher.iter(|| general(black_box(&text)));
     });
     group.bench_function("serde-json-value", |bencher| {
         bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&text)));
+    });
+    group.bench_function("write", |bencher| {
+        let mut out = Vec::with_capacity(text.len());
+        bencher.iter(|| {
+            out.clear();
+            for account in accounts {
+                write_account_json(account, &mut out);
+            }
+        });
     });
     group.finish();
     Ok(())
@@ -235,10 +266,15 @@ fn base58(criterion: &mut Criterion, accounts: &[Account]) -> Result<(), Box<dyn
     let mut group = criterion.benchmark_group("base58check/public-key");
     group.throughput(Throughput::Elements(1));
     let mut next = texts.iter().cycle();
-    group.bench_function("library", |bencher| {
+    group.bench_function("decode", |bencher| {
         bencher.iter(|| next.next().map(|text| PublicKey::from_str(text)));
     });
-    group.bench_function("bs58-without-checksum", |bencher| {
+    let mut next = accounts.iter().cycle();
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| next.next().map(|account| account.public_key.to_string()));
+    });
+    let mut next = texts.iter().cycle();
+    group.bench_function("bs58-decode-without-checksum", |bencher| {
         bencher.iter(|| next.next().map(|text| bs58::decode(text).into_vec()));
     });
     group.finish();

@@ -1,8 +1,13 @@
-//! What the benchmarks of forkpack are compared with.
+//! What the benchmarks of forkpack share.
 //!
 //! - [`naive`]: Poseidon as its definition reads, for `benches/kernels.rs`.
+//! - [`machine`], [`report`], [`run`]: what the binaries that print tables have in common.
 //!
-//! The whole pipeline is measured by the binary `pipeline-table`; what it found is in `results.md`.
+//! The tables are made by `scripts/bench`, which runs the binaries here and those of `peers`, the
+//! package with what forkpack is compared with.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod machine;
 pub mod naive;
+pub mod report;
+pub mod run;

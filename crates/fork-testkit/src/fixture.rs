@@ -28,7 +28,7 @@ use std::path::Path;
 use fork_fs::{FsError, StagedDir};
 use fork_ledger::hash::HashError;
 use fork_ledger::merkle::MerkleError;
-use fork_types::{Class, Era, Fault, SlotSinceGenesis, StateHash};
+use fork_types::{Class, Era, Fault, Role, SlotSinceGenesis, StateHash};
 use serde::Serialize;
 
 pub use accounts::Accounts;
@@ -56,6 +56,9 @@ pub struct FixtureSpec {
     pub mix: Mix,
     /// Makes the staking and the next epoch ledger the same.
     pub share_epoch_ledgers: bool,
+    /// Makes each epoch ledger equal to the genesis ledger at nine places of ten, as ledgers a few
+    /// weeks apart are. Otherwise one place of three (staking) and of five (next) differs.
+    pub few_changes: bool,
     /// Puts bytes that are no UTF-8 into some token symbols and URIs, as daemons print them. Tools
     /// that insist on UTF-8 cannot read such files.
     pub raw_bytes: bool,
@@ -75,6 +78,7 @@ impl Default for FixtureSpec {
             era: Era::Berkeley,
             mix: Mix::Mixed,
             share_epoch_ledgers: false,
+            few_changes: false,
             raw_bytes: false,
             fork_slot_style: ForkSlotStyle::Scheduled,
             gzip: false,
@@ -91,6 +95,9 @@ pub enum Mix {
     Plain,
     /// Every kind there is, with extreme numbers and strings.
     Mixed,
+    /// Plain ones but for 3 % zkApps with a verification key each, 5 % timed accounts and 3 % of
+    /// custom tokens.
+    Realistic,
 }
 
 /// What `proof.fork.global_slot_since_genesis` of a fork config means.
@@ -255,4 +262,21 @@ pub fn write_fixture(
     fork_fs::write_atomic(&directory.path().join(MODEL_FILE), &json)?;
     directory.commit()?;
     Ok(model)
+}
+
+/// Writes one ledger of `spec` to the file `output` as a bare account list, without computing any
+/// root: for ledgers so large that hashing them first would take longer than what is measured.
+/// Returns the number of accounts.
+///
+/// # Errors
+///
+/// As [`write_fixture`].
+pub fn write_account_list(
+    spec: &FixtureSpec,
+    role: Role,
+    output: &Path,
+) -> Result<u32, FixtureError> {
+    let accounts = Accounts::new(spec)?;
+    documents::account_list(&accounts, role, output)?;
+    Ok(accounts.len(role))
 }

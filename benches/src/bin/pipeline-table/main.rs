@@ -1,212 +1,165 @@
-//! Measures the pipeline on made-up ledgers and prints the result as Markdown.
+//! Measures migrations of made-up ledgers and prints the result as Markdown.
 //!
-//! The worker binaries are the real ones, found beside this one:
-//!
-//! ```text
-//! cargo build --release --workspace --bins
-//! cargo run --release -p fork-bench --bin pipeline-table -- --accounts 10k,100k,1M --mainnet
-//! ```
+//! The worker binaries are the real ones, found beside this one, and so is the one that measures the
+//! peers' way. `scripts/bench` builds and runs all of them.
 
-mod baseline;
-mod machine;
+mod candidate;
+mod hashing;
+mod rows;
 mod table;
+mod three;
 mod workers;
 
-use std::error::Error;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fork_testkit::fixture::{ACCOUNTS_MIN, Mix};
-use fork_types::{Role, SlotSinceGenesis};
+use fork_bench::run::{Failure, WorkDir, say};
+use fork_bench::{machine, run};
+use fork_testkit::fixture::Mix;
 use pasta_poseidon::Kernel;
 
-use crate::workers::{Run, Workers};
+use crate::rows::{Ledger, Plan};
+use crate::workers::{Peer, Workers};
 
 /// Accounts of a mainnet ledger.
-const MAINNET_ACCOUNTS: u32 = 277_307;
+const MAINNET_ACCOUNTS: &str = "277307";
 
-/// Slot the baseline migrates with; its time does not depend on it.
-const BASELINE_FORK_SLOT: SlotSinceGenesis = SlotSinceGenesis::new(958_440);
-
-/// Measure import and migration on made-up ledgers, and print Markdown tables
+/// Measure migrations of made-up ledgers, and print Markdown tables
 #[derive(Debug, Parser)]
 #[command(name = "pipeline-table", version)]
 struct Args {
-    /// Sizes of the ledgers, such as 10k,100k,1M
-    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = count,
+    /// Sizes of the ledgers of plain accounts
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = run::accounts,
           default_value = "10k,100k,1M")]
     accounts: Vec<u32>,
 
-    /// Kinds of accounts
-    #[arg(long, value_enum, default_value = "plain")]
-    mix: Mix,
+    /// Sizes of the ledgers with zkApps, timed accounts and custom tokens
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = run::accounts)]
+    realistic: Vec<u32>,
 
-    /// Also run three ledgers of mainnet's size, migrated in parallel
-    #[arg(long)]
-    mainnet: bool,
+    /// Largest ledger that is also migrated with the portable kernel forced, and hashed by itself
+    #[arg(long, value_name = "N", value_parser = run::accounts, default_value = "1M")]
+    portable_max: u32,
 
-    /// Write the data here and keep it; otherwise it is beside this program and deleted
+    /// Also migrate three ledgers of one fork config, each about this large
+    #[arg(long, value_name = "N", value_parser = run::accounts, num_args = 0..=1,
+          default_missing_value = MAINNET_ACCOUNTS)]
+    mainnet: Option<u32>,
+
+    /// Repetitions, of which the table shows the median
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Repetitions for ledgers of more than a million accounts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    large_runs: u32,
+
+    /// Accounts that the peers' way is measured on
+    #[arg(long, value_name = "N", value_parser = run::accounts, default_value = "10k")]
+    peer_accounts: u32,
+
+    /// Put the data here instead of the directory for temporary files
     #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
+    work: Option<PathBuf>,
+
+    /// Keep the data
+    #[arg(long)]
+    keep: bool,
+
+    /// Only hash so many accounts in this process and print the times as JSON
+    #[arg(long, value_name = "N", value_parser = run::accounts, hide = true)]
+    hash: Option<u32>,
+
+    /// Kind of accounts to hash
+    #[arg(long, value_enum, default_value = "plain", hide = true)]
+    hash_mix: Mix,
 }
 
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("error: {}", with_causes(error.as_ref())));
-            ExitCode::FAILURE
-        }
-    }
+    let args = Args::parse();
+    run::finish(match args.hash {
+        Some(accounts) => hashing::in_this_process(args.hash_mix, accounts),
+        None => measure(&args),
+    })
 }
 
-fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
+fn measure(args: &Args) -> Result<String, Failure> {
     let workers = Workers::beside_this_program()?;
-    let data = Data::new(args.keep.as_deref())?;
-    let load_at_start = machine::load();
-    say("measuring the baseline");
-    let baseline = baseline::measure(args.mix, BASELINE_FORK_SLOT)?;
-    let baseline_us = baseline.as_secs_f64() * 1e6 / f64::from(baseline::ACCOUNTS);
-
-    let mut runs = Vec::new();
-    let mut failed = None;
-    for accounts in &args.accounts {
-        say(&format!("{accounts} accounts"));
-        match data.run(
-            &workers,
-            &accounts.to_string(),
-            *accounts,
-            args.mix,
-            &[Role::Genesis],
-        ) {
-            Ok(run) => runs.push(run),
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
-        }
-    }
-    let mainnet = if args.mainnet && failed.is_none() {
-        say(&format!("three ledgers of {MAINNET_ACCOUNTS} accounts"));
-        let roles = [Role::Genesis, Role::Staking, Role::Next];
-        match data.run(&workers, "mainnet", MAINNET_ACCOUNTS, args.mix, &roles) {
-            Ok(run) => Some(run),
-            Err(error) => {
-                failed = Some(error);
-                None
-            }
-        }
+    let work = WorkDir::create(args.work.as_deref(), "pipeline", args.keep)?;
+    let load = machine::load();
+    let mixes: &[Mix] = if args.realistic.is_empty() {
+        &[Mix::Plain]
     } else {
-        None
+        &[Mix::Plain, Mix::Realistic]
+    };
+    let plan = Plan {
+        portable_accounts_max: args.portable_max,
+        runs: args.runs,
+        large_runs: args.large_runs,
     };
 
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mix = match args.mix {
-        Mix::Plain => "plain",
-        Mix::Mixed => "mixed",
+    let hashed: Vec<(Mix, u32)> = sizes(args)
+        .filter(|(_, accounts)| *accounts <= args.portable_max)
+        .collect();
+    let mut text = hashing::table(&hashed, args.runs)?;
+    let before = peers(args, &workers, mixes)?;
+    let ledgers = sizes(args)
+        .map(|(mix, accounts)| rows::measure(&workers, &work, &plan, mix, accounts))
+        .collect::<Result<Vec<Ledger>, _>>()?;
+    let three = match args.mainnet {
+        Some(accounts) => Some(three::measure(&workers, &work, &plan, accounts)?),
+        None => None,
     };
-    let mut text = format!(
-        "## {mix} accounts, berkeley → mesa\n\n\
-         `cargo run --release -p fork-bench --bin pipeline-table -- {}`\n\n\
-         Machine: {}. Poseidon kernel: `{}`. Load average at the start: {load_at_start}.\n\n\
-         Baseline, measured in the same run before the others: {baseline_us:.1} µs per account on \
-         {} accounts, scaled to the other sizes. It is the straightforward way on one thread: \
-         `serde_json::Value`, then convert, hash, migrate and hash again account by account, then \
-         both trees node by node; no store. So it is compared with the hashing part \
-         (read-hash-migrate and tree) only.\n\n",
-        arguments.join(" "),
-        machine::description(),
+    let after = peers(args, &workers, mixes)?;
+    let peers: Vec<(Mix, Peer)> = before
+        .iter()
+        .zip(&after)
+        .map(|((mix, before), (_, after))| (*mix, faster(*before, *after)))
+        .collect();
+
+    text.push_str(&format!(
+        "## Whole ledgers\n\n\
+         `migrate-ledger` from berkeley to mesa, from the first byte of JSON to the finished tarball: \
+         reading, migrating, hashing, store, proof of the store, compression, digests. Kernel in use \
+         unless said otherwise: `{}`. Load average before: {load}, after: {}. Inputs are in the page \
+         cache. Medians of {} runs ({} above a million accounts); the contestants for one ledger take \
+         turns.\n\n",
         Kernel::active().name(),
-        baseline::ACCOUNTS,
-    );
-    text.push_str(&table::runs(&runs, baseline_us));
-    if let Some(run) = &mainnet {
-        text.push('\n');
-        text.push_str(&table::mainnet(run));
+        machine::load(),
+        args.runs,
+        args.large_runs,
+    ));
+    text.push_str(&table::peers(&peers));
+    text.push_str(&table::ledgers(&ledgers, &peers));
+    if let Some(three) = &three {
+        text.push_str(&table::three(three, &peers));
+        text.push_str(&table::extrapolation(three, &ledgers));
     }
-    std::io::stdout().write_all(text.as_bytes())?;
-    failed.map_or(Ok(()), Err)
+    Ok(text)
 }
 
-/// The directory of the data, removed in the end unless it is to be kept.
-struct Data {
-    directory: PathBuf,
-    keep: bool,
+/// Every ledger that was asked for.
+fn sizes(args: &Args) -> impl Iterator<Item = (Mix, u32)> {
+    let plain = args.accounts.iter().map(|size| (Mix::Plain, *size));
+    plain.chain(args.realistic.iter().map(|size| (Mix::Realistic, *size)))
 }
 
-impl Data {
-    fn new(keep: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let directory = match keep {
-            Some(directory) => directory.to_owned(),
-            None => std::env::current_exe()?
-                .with_file_name(format!("pipeline-table-data.{}", std::process::id())),
-        };
-        fork_fs::create_dir_all(&directory)?;
-        Ok(Self {
-            directory,
-            keep: keep.is_some(),
-        })
+fn peers(args: &Args, workers: &Workers, mixes: &[Mix]) -> Result<Vec<(Mix, Peer)>, Failure> {
+    say("measuring the peers' way");
+    mixes
+        .iter()
+        .map(|mix| Ok((*mix, workers.peer(*mix, args.peer_accounts, args.runs)?)))
+        .collect()
+}
+
+/// Of the two, measured before and after everything else, the one that makes the ratios smaller.
+fn faster(before: Peer, after: Peer) -> Peer {
+    if before.us(true) <= after.us(true) {
+        before
+    } else {
+        after
     }
-
-    /// A run in a directory of its own, which takes a few kilobytes per account.
-    fn run(
-        &self,
-        workers: &Workers,
-        name: &str,
-        accounts: u32,
-        mix: Mix,
-        roles: &[Role],
-    ) -> Result<Run, Box<dyn Error>> {
-        let directory = self.directory.join(name);
-        fork_fs::create_dir_all(&directory)?;
-        let run = workers.run(&directory, accounts, mix, roles);
-        if !self.keep {
-            fork_fs::remove_dir_all(&directory)?;
-        }
-        run
-    }
-}
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        if !self.keep
-            && let Err(error) = fork_fs::remove_dir_all(&self.directory)
-        {
-            say(&format!("warning: {}", with_causes(&error)));
-        }
-    }
-}
-
-/// A number of accounts such as `10k`.
-fn count(text: &str) -> Result<u32, String> {
-    let (digits, unit) = match text.char_indices().next_back() {
-        Some((end, 'k')) => (&text[..end], 1_000),
-        Some((end, 'M')) => (&text[..end], 1_000_000),
-        _ => (text, 1),
-    };
-    digits
-        .parse::<u32>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|number| *number >= ACCOUNTS_MIN)
-        .ok_or_else(|| format!("not a number of accounts from {ACCOUNTS_MIN} such as 10k or 1M"))
-}
-
-/// A line on stderr; a closed one does not matter.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -219,10 +172,8 @@ mod tests {
     #[test]
     fn options_are_consistent() {
         Args::command().debug_assert();
-        let args = Args::try_parse_from(["pipeline-table"]).unwrap();
+        let args = Args::try_parse_from(["pipeline-table", "--mainnet"]).unwrap();
         assert_eq!(args.accounts, [10_000, 100_000, 1_000_000]);
-        for bad in ["", "k", "9", "5G", "5000M"] {
-            assert!(count(bad).is_err(), "{bad}");
-        }
+        assert_eq!(args.mainnet, Some(277_307));
     }
 }

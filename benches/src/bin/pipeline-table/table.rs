@@ -1,133 +1,319 @@
 //! The results as Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use fork_types::document::LedgerDocument;
+use fork_bench::report::{Table, gibibytes, grouped, megabytes, seconds};
+use fork_testkit::fixture::Mix;
 
-use crate::workers::Run;
-
-/// Stages of a migration as `ledger.json` names them.
-const STAGES: [&str; 5] = ["read-hash-migrate", "tree", "store", "prove", "tarball"];
+use crate::rows::{Ledger, Row};
+use crate::three::Three;
+use crate::workers::{Peer, Settings};
 
 /// Time in which a fork has to be packed.
 const BUDGET: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// The table of the runs that migrate one ledger.
-pub(crate) fn runs(runs: &[Run], baseline_us_per_account: f64) -> String {
+/// Accounts of the ledger that growth is measured against.
+const GROWTH_BASE: u32 = 100_000;
+
+/// What the peers' way is, and what it takes.
+pub(crate) fn peers(peers: &[(Mix, Peer)]) -> String {
     let mut text = String::from(
-        "| accounts | import of 3 ledgers | read-hash-migrate | tree | store | prove | tarball \
-         | migrate in all | import + migrate | peak import | peak migrate | fork config \
-         | account list | tarball size | µs/account migrate | µs/account hashing part \
-         | baseline ÷ hashing part | load before → after |\n",
+        "The peers' way, measured in the same run before and after everything else (the faster of \
+         the two counts), on one thread: a tree of JSON values, then account by account converted, \
+         migrated and hashed with a plain ark-ff permutation, then node by node. It writes no store \
+         and no tarball and computes no token ids, so the ratios below are in its favour. \
+         Microseconds per account:\n\n",
     );
-    text.push_str(&"|---:".repeat(18));
-    text.push_str("|\n");
-    for run in runs {
-        let Some(ledger) = run.ledgers.first() else {
+    let mut table = Table::new(&[
+        "accounts",
+        "JSON to accounts",
+        "migrate",
+        "source root",
+        "migrated root",
+        "migrated root only",
+        "both roots",
+    ]);
+    for (mix, peer) in peers {
+        table.row(&[
+            format!("{} {}", grouped(peer.accounts), mix_name(*mix)),
+            format!("{:.1}", peer.read_us),
+            format!("{:.1}", peer.migrate_us),
+            format!("{:.1}", peer.source_hashing_us),
+            format!("{:.1}", peer.target_hashing_us),
+            format!("{:.1}", peer.us(false)),
+            format!("{:.1}", peer.us(true)),
+        ]);
+    }
+    text.push_str(&table.into_text());
+    text.push('\n');
+    text
+}
+
+/// The tables of the single ledgers.
+pub(crate) fn ledgers(ledgers: &[Ledger], peers: &[(Mix, Peer)]) -> String {
+    let mut table = Table::new(&[
+        "accounts",
+        "kernel",
+        "roots",
+        "median",
+        "fastest – slowest",
+        "µs/account",
+        "peak memory",
+        "JSON",
+        "tarball",
+        "peers' way",
+        "ratio",
+    ]);
+    for ledger in ledgers {
+        for row in &ledger.rows {
+            let mut cells = vec![
+                format!("{} {}", grouped(ledger.accounts), mix_name(ledger.mix)),
+                kernel(row.settings),
+                roots(row.settings).to_owned(),
+            ];
+            cells.extend(measured(row, ledger.accounts));
+            cells.extend(compared(row, ledger.accounts, peer(peers, ledger.mix)));
+            table.row(&cells);
+        }
+    }
+    let mut text = table.into_text();
+    text.push_str("\nStages, seconds (medians):\n\n");
+    text.push_str(&stages(ledgers));
+    text.push_str(&growth(ledgers));
+    text
+}
+
+/// The table of the three ledgers.
+pub(crate) fn three(three: &Three, peers: &[(Mix, Peer)]) -> String {
+    let mut text = format!(
+        "\n## Three ledgers of one fork config\n\n\
+         {} plain accounts in the genesis ledger, {} in all three; the epoch ledgers are a little \
+         shorter and equal it at nine places of ten. Fork config {}; its import (which hashes all \
+         three to check their roots) takes {}{}.\n\n",
+        grouped(three.accounts),
+        grouped(three.accounts_together),
+        megabytes(three.fork_config_bytes),
+        seconds(three.import),
+        three
+            .import_memory_bytes
+            .map(|bytes| format!(" and {}", gibibytes(bytes)))
+            .unwrap_or_default(),
+    );
+    let mut table = Table::new(&[
+        "how",
+        "roots",
+        "median",
+        "fastest – slowest",
+        "µs/account",
+        "peak memory",
+        "JSON",
+        "tarballs",
+        "peers' way",
+        "ratio",
+    ]);
+    for (how, row) in [
+        ("one process", &three.together),
+        ("one process", &three.together_migrated_only),
+        ("three processes at once", &three.apart),
+    ] {
+        let mut cells = vec![how.to_owned(), roots(row.settings).to_owned()];
+        cells.extend(measured(row, three.accounts_together));
+        cells.extend(compared(
+            row,
+            three.accounts_together,
+            peer(peers, Mix::Plain),
+        ));
+        table.row(&cells);
+    }
+    text.push_str(&table.into_text());
+    text
+}
+
+/// What larger networks would take of the time there is.
+pub(crate) fn extrapolation(three: &Three, ledgers: &[Ledger]) -> String {
+    let factor = growth_beyond(three.accounts, ledgers).max(1.0);
+    let base = three.import + three.together.time();
+    let mut text = format!(
+        "\n## Extrapolation to the 6-hour budget\n\n\
+         Import and migration of three ledgers in one process, both roots, this machine. The first \
+         line is measured; the others are that in proportion to the accounts, times {factor:.2}, by \
+         which the time per account grows up to the largest ledger measured above.\n\n"
+    );
+    let mut table = Table::new(&[
+        "network",
+        "accounts × 3",
+        "import + migration",
+        "of the budget",
+        "peak memory",
+    ]);
+    for scale in [1_u32, 4, 40] {
+        let factor = if scale == 1 { 1.0 } else { factor };
+        let time = base.mul_f64(f64::from(scale) * factor);
+        let memory = three.together.memory_bytes();
+        table.row(&[
+            format!("{scale}× mainnet"),
+            grouped(three.accounts.saturating_mul(scale)),
+            seconds(time),
+            format!("{:.2} %", 100.0 * time.as_secs_f64() / BUDGET.as_secs_f64()),
+            memory
+                .map(|bytes| gibibytes(bytes * u64::from(scale)))
+                .unwrap_or_default(),
+        ]);
+    }
+    text.push_str(&table.into_text());
+    text
+}
+
+fn measured(row: &Row, accounts: u32) -> [String; 6] {
+    let range = row
+        .range()
+        .map(|(fastest, slowest)| format!("{} – {}", seconds(fastest), seconds(slowest)));
+    [
+        seconds(row.time()),
+        range.unwrap_or_default(),
+        format!("{:.2}", us_per_account(row, accounts)),
+        row.memory_bytes().map(gibibytes).unwrap_or_default(),
+        row.median_of(|run| Some(run.json_bytes))
+            .map(megabytes)
+            .unwrap_or_default(),
+        row.median_of(|run| Some(run.tarball_bytes))
+            .map(megabytes)
+            .unwrap_or_default(),
+    ]
+}
+
+fn compared(row: &Row, accounts: u32, peer: Option<Peer>) -> [String; 2] {
+    let Some(peer) = peer else {
+        return [String::new(), String::new()];
+    };
+    let peer_seconds = peer.us(row.settings.source_root) * f64::from(accounts) / 1e6;
+    [
+        format!("{peer_seconds:.2} s"),
+        format!("{:.1}×", peer_seconds / row.time().as_secs_f64()),
+    ]
+}
+
+fn stages(ledgers: &[Ledger]) -> String {
+    let names: BTreeSet<&str> = ledgers
+        .iter()
+        .flat_map(|ledger| &ledger.rows)
+        .flat_map(|row| &row.runs)
+        .flat_map(|run| run.stages_ms.keys().map(String::as_str))
+        .collect();
+    let mut titles = vec!["accounts", "kernel", "roots"];
+    titles.extend(&names);
+    let mut table = Table::new(&titles);
+    for ledger in ledgers {
+        for row in &ledger.rows {
+            let mut cells = vec![
+                format!("{} {}", grouped(ledger.accounts), mix_name(ledger.mix)),
+                kernel(row.settings),
+                roots(row.settings).to_owned(),
+            ];
+            cells.extend(names.iter().map(|name| {
+                row.stage_ms(name)
+                    .map(|ms| format!("{:.2}", Duration::from_millis(ms).as_secs_f64()))
+                    .unwrap_or_default()
+            }));
+            table.row(&cells);
+        }
+    }
+    table.into_text()
+}
+
+/// Time and memory per account of the largest plain ledger against a smaller one.
+fn growth(ledgers: &[Ledger]) -> String {
+    let plain = || ledgers.iter().filter(|ledger| ledger.mix == Mix::Plain);
+    let base = plain().min_by_key(|ledger| ledger.accounts.abs_diff(GROWTH_BASE));
+    let largest = plain().max_by_key(|ledger| ledger.accounts);
+    let (Some(base), Some(largest)) = (base, largest) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for row in &largest.rows {
+        let other = base
+            .rows
+            .iter()
+            .find(|other| other.settings == row.settings);
+        let Some(other) = other.filter(|_| largest.accounts > base.accounts) else {
             continue;
         };
-        let accounts = f64::from(run.accounts);
-        let hashing_us =
-            (stage_ms(ledger, STAGES[0]) + stage_ms(ledger, STAGES[1])) as f64 * 1e3 / accounts;
-        let _ = write!(
-            text,
-            "| {} | {} ",
-            grouped(run.accounts),
-            seconds(run.import)
-        );
-        for stage in STAGES {
-            let time = Duration::from_millis(stage_ms(ledger, stage));
-            let _ = write!(text, "| {} ", seconds(time));
-        }
+        let time = us_per_account(row, largest.accounts) / us_per_account(other, base.accounts);
+        let memory = row
+            .memory_bytes()
+            .zip(other.memory_bytes())
+            .map(|(more, less)| {
+                let accounts = f64::from(largest.accounts - base.accounts);
+                let bytes = more.saturating_sub(less) as f64 / accounts;
+                format!("; {bytes:.0} bytes of memory for each account more")
+            });
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {:.1} | {hashing_us:.1} | {:.1}× | {} → {} |",
-            seconds(run.migrate),
-            seconds(run.import + run.migrate),
-            memory(run.import_memory_bytes),
-            memory(ledger.peak_memory_bytes),
-            megabytes(run.fork_config_bytes),
-            megabytes(ledger.source.file.bytes),
-            megabytes(ledger.tarball.file.bytes),
-            run.migrate.as_secs_f64() * 1e6 / accounts,
-            baseline_us_per_account / hashing_us,
-            run.load[0],
-            run.load[1],
+            "\nFrom {} to {} accounts ({}, {}): {:+.1} % time per account{}.",
+            grouped(base.accounts),
+            grouped(largest.accounts),
+            kernel(row.settings),
+            roots(row.settings),
+            100.0 * (time - 1.0),
+            memory.unwrap_or_default(),
         );
     }
     text
 }
 
-/// The line about all three ledgers at mainnet's size.
-pub(crate) fn mainnet(run: &Run) -> String {
-    let total = run.import + run.migrate;
-    let peaks: Vec<String> = run
-        .ledgers
-        .iter()
-        .map(|ledger| format!("{} {}", ledger.role, memory(ledger.peak_memory_bytes)))
-        .collect();
-    let tarballs: u64 = run
-        .ledgers
-        .iter()
-        .map(|ledger| ledger.tarball.file.bytes)
-        .sum();
-    format!(
-        "Mainnet's size, {} accounts × 3 ledgers (the epoch ledgers a little shorter): import {}, \
-         three migrations in parallel {}, together **{}** = **{:.2} % of the 6-hour budget**. Peak \
-         memory: import {}, {}. Fork config {}, tarballs {} together. Load {} → {}.\n",
-        grouped(run.accounts),
-        seconds(run.import),
-        seconds(run.migrate),
-        seconds(total),
-        100.0 * total.as_secs_f64() / BUDGET.as_secs_f64(),
-        memory(run.import_memory_bytes),
-        peaks.join(", "),
-        megabytes(run.fork_config_bytes),
-        megabytes(tarballs),
-        run.load[0],
-        run.load[1],
-    )
-}
-
-fn stage_ms(ledger: &LedgerDocument, stage: &str) -> u64 {
-    ledger.stages_ms.get(stage).copied().unwrap_or(0)
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.2} s", time.as_secs_f64())
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-/// Empty where it is not known.
-fn memory(bytes: Option<u64>) -> String {
-    bytes.map(megabytes).unwrap_or_default()
-}
-
-/// Digits in groups of three.
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
+/// Time per account, both roots, of the largest plain ledger over that of the one nearest to
+/// `accounts`.
+fn growth_beyond(accounts: u32, ledgers: &[Ledger]) -> f64 {
+    let us = |ledger: &Ledger| {
+        let wanted = Settings {
+            source_root: true,
+            kernel: None,
+        };
+        let row = ledger.rows.iter().find(|row| row.settings == wanted)?;
+        Some(us_per_account(row, ledger.accounts))
+    };
+    let plain = || ledgers.iter().filter(|ledger| ledger.mix == Mix::Plain);
+    let near = plain().min_by_key(|ledger| ledger.accounts.abs_diff(accounts));
+    let largest = plain().max_by_key(|ledger| ledger.accounts);
+    match (near.and_then(us), largest.and_then(us)) {
+        (Some(near), Some(largest)) if near > 0.0 => largest / near,
+        _ => 1.0,
     }
-    text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn us_per_account(row: &Row, accounts: u32) -> f64 {
+    row.time().as_secs_f64() * 1e6 / f64::from(accounts)
+}
 
-    #[test]
-    fn digits_are_grouped() {
-        assert_eq!(grouped(7), "7");
-        assert_eq!(grouped(277_307), "277 307");
-        assert_eq!(grouped(1_000_000), "1 000 000");
+fn peer(peers: &[(Mix, Peer)], mix: Mix) -> Option<Peer> {
+    peers
+        .iter()
+        .find(|(of, _)| *of == mix)
+        .map(|(_, peer)| *peer)
+}
+
+/// A kind of accounts in the tables.
+pub(crate) const fn mix_name(mix: Mix) -> &'static str {
+    match mix {
+        Mix::Plain => "plain",
+        Mix::Mixed => "of every kind",
+        Mix::Realistic => "mixed",
+    }
+}
+
+fn kernel(settings: Settings) -> String {
+    settings
+        .kernel
+        .unwrap_or_else(|| pasta_poseidon::Kernel::active().name())
+        .to_owned()
+}
+
+const fn roots(settings: Settings) -> &'static str {
+    if settings.source_root {
+        "both"
+    } else {
+        "migrated"
     }
 }

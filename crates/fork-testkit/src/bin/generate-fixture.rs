@@ -40,6 +40,10 @@ struct GenerateFixture {
     #[arg(long)]
     share_epoch_ledgers: bool,
 
+    /// Make each epoch ledger differ from the genesis ledger at one place of ten only
+    #[arg(long)]
+    few_changes: bool,
+
     /// Put bytes that are no UTF-8 into some strings, as daemons print them
     #[arg(long)]
     raw_bytes: bool,
@@ -69,6 +73,7 @@ impl GenerateFixture {
             era: self.era,
             mix: self.mix,
             share_epoch_ledgers: self.share_epoch_ledgers,
+            few_changes: self.few_changes,
             raw_bytes: self.raw_bytes,
             fork_slot_style: self.fork_slot_style,
             gzip: self.gzip,

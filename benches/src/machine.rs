@@ -1,4 +1,4 @@
-//! What the numbers were taken on.
+//! What numbers were taken on.
 
 use std::path::Path;
 
@@ -19,7 +19,8 @@ fn proc_value(path: &str, name: &str) -> Option<String> {
 }
 
 /// One sentence about the machine.
-pub(crate) fn description() -> String {
+#[must_use]
+pub fn description() -> String {
     let unknown = || "unknown".to_owned();
     let cores = std::thread::available_parallelism().map_or_else(|_| unknown(), |n| n.to_string());
     let model = proc_value("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
@@ -34,8 +35,17 @@ pub(crate) fn description() -> String {
 }
 
 /// The load averages of 1, 5 and 15 minutes.
-pub(crate) fn load() -> String {
+#[must_use]
+pub fn load() -> String {
     proc_text("/proc/loadavg")
         .map(|text| text.split(' ').take(3).collect::<Vec<_>>().join(" "))
         .unwrap_or_default()
+}
+
+/// Peak resident memory of this process in bytes, where the system tells.
+#[must_use]
+pub fn peak_memory_bytes() -> Option<u64> {
+    let value = proc_value("/proc/self/status", "VmHWM")?;
+    let kibibytes: u64 = value.strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
