@@ -23,7 +23,7 @@ pub use atomic::{AtomicFile, write_atomic};
 pub use error::{FsError, FsErrorKind, Operation};
 pub use hashing::{Digested, HashingReader, HashingWriter, file_ref, sha256_file};
 pub use registry::remove_unfinished;
-pub use staged::StagedDir;
+pub use staged::{StagedDir, write_document};
 
 use fork_types::document::{DOCUMENT_BYTES_MAX, Document};
 
@@ -97,10 +97,25 @@ pub fn verify_file_ref(
 ) -> Result<PathBuf, FsError> {
     let path = child(directory, &file.name)?;
     let found = sha256_file(&path)?;
-    if found.sha256 != file.sha256 || found.bytes != file.bytes {
-        return Err(FsError::digest(&path, file, &found));
-    }
+    compare_file_ref(&path, file, &found)?;
     Ok(path)
+}
+
+/// Compares the file at `path`, hashed while it was read for another purpose, with what a document
+/// says about it.
+///
+/// # Errors
+///
+/// Fails when size or SHA-256 differ.
+pub fn compare_file_ref(
+    path: &Path,
+    file: &fork_types::document::FileRef,
+    found: &Digested,
+) -> Result<(), FsError> {
+    if found.sha256 != file.sha256 || found.bytes != file.bytes {
+        return Err(FsError::digest(path, file, found));
+    }
+    Ok(())
 }
 
 /// Joins a relative name from a document to its directory, refusing names that leave it.

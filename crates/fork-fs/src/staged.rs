@@ -70,11 +70,7 @@ impl StagedDir {
     ///
     /// Fails when the disk refuses.
     pub fn write_document<D: Document>(&self, document: &D) -> Result<(), FsError> {
-        let path = self.staging.join(D::FILE_NAME);
-        let bytes = document
-            .to_json()
-            .map_err(|source| FsError::io(Operation::Write, &path, source.into()))?;
-        write_atomic(&path, &bytes)
+        write_document(&self.staging, document)
     }
 
     /// Flushes every file and directory and renames the whole into place.
@@ -96,6 +92,19 @@ impl StagedDir {
         registry::forget(&self.staging);
         sync_directory(self.target.parent().unwrap_or(Path::new("")))
     }
+}
+
+/// Writes a document into a directory of a step's output.
+///
+/// # Errors
+///
+/// Fails when the disk refuses.
+pub fn write_document<D: Document>(directory: &Path, document: &D) -> Result<(), FsError> {
+    let path = directory.join(D::FILE_NAME);
+    let bytes = document
+        .to_json()
+        .map_err(|source| FsError::io(Operation::Write, &path, source.into()))?;
+    write_atomic(&path, &bytes)
 }
 
 impl Drop for StagedDir {

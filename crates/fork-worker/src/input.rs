@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fork_fs::{FsError, HashingReader};
@@ -139,8 +140,8 @@ impl Fault for InputError {
 pub struct Input {
     name: String,
     kind: &'static str,
-    reader: Box<dyn BufRead>,
-    counter: std::rc::Rc<std::cell::RefCell<Counted>>,
+    reader: Box<dyn BufRead + Send>,
+    counter: Arc<Mutex<Counted>>,
 }
 
 impl fmt::Debug for Input {
@@ -154,16 +155,21 @@ impl fmt::Debug for Input {
 /// The raw reader's state, shared so that the digest is at hand after the decompressor above it is
 /// dropped.
 struct Counted {
-    raw: Option<HashingReader<Box<dyn Read>>>,
+    raw: Option<HashingReader<Box<dyn Read + Send>>>,
     bytes: u64,
     progress: Option<crate::Progress>,
 }
 
-struct Raw(std::rc::Rc<std::cell::RefCell<Counted>>);
+struct Raw(Arc<Mutex<Counted>>);
+
+fn lock(counter: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
+    // Counts and digest are valid between any two statements.
+    counter.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut counted = self.0.borrow_mut();
+        let mut counted = lock(&self.0);
         let count = match counted.raw.as_mut() {
             Some(raw) => raw.read(buffer)?,
             None => 0,
@@ -188,7 +194,7 @@ impl Input {
         kind: &'static str,
         context: &crate::Context,
     ) -> Result<Self, InputError> {
-        let (raw, total): (Box<dyn Read>, u64) = match argument {
+        let (raw, total): (Box<dyn Read + Send>, u64) = match argument {
             InputArg::Path(path) => {
                 let total = fork_fs::file_bytes(path)?;
                 (Box::new(fork_fs::open(path)?), total)
@@ -200,12 +206,12 @@ impl Input {
     }
 
     fn from_reader(
-        raw: Box<dyn Read>,
+        raw: Box<dyn Read + Send>,
         name: String,
         kind: &'static str,
         progress: Option<crate::Progress>,
     ) -> Result<Self, InputError> {
-        let counter = std::rc::Rc::new(std::cell::RefCell::new(Counted {
+        let counter = Arc::new(Mutex::new(Counted {
             raw: Some(HashingReader::new(raw)),
             bytes: 0,
             progress,
@@ -217,7 +223,7 @@ impl Input {
         };
         let mut buffered = BufReader::with_capacity(BUFFER_BYTES, Raw(counter.clone()));
         let start = buffered.fill_buf().map_err(damaged)?;
-        let reader: Box<dyn BufRead> = if start.starts_with(&[0x1f, 0x8b]) {
+        let reader: Box<dyn BufRead + Send> = if start.starts_with(&[0x1f, 0x8b]) {
             let gzip = flate2::bufread::MultiGzDecoder::new(buffered);
             Box::new(BufReader::with_capacity(BUFFER_BYTES, gzip))
         } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
@@ -244,7 +250,7 @@ impl Input {
     /// Raw bytes read so far.
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
-        self.counter.borrow().bytes
+        lock(&self.counter).bytes
     }
 
     /// Turns an I/O error met while reading into one that names the input.
@@ -297,7 +303,7 @@ impl Input {
         // Bytes after the compressed stream belong to the file as well.
         io::copy(&mut Raw(self.counter.clone()), &mut io::sink())
             .map_err(|source| self.damaged(source))?;
-        let raw = self.counter.borrow_mut().raw.take();
+        let raw = lock(&self.counter).raw.take();
         let digested = raw.map(HashingReader::finish).unwrap_or(fork_fs::Digested {
             sha256: String::new(),
             bytes: 0,
@@ -371,7 +377,7 @@ fn https_url(url: &str) -> String {
     }
 }
 
-fn fetch(url: &str) -> Result<(Box<dyn Read>, u64), InputError> {
+fn fetch(url: &str) -> Result<(Box<dyn Read + Send>, u64), InputError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .build()

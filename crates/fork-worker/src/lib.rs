@@ -215,6 +215,10 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
     end_on_signals();
     let context = Context::new(worker.reporting());
     let format = context.format();
+    if let Err(error) = check_kernel() {
+        print::fault(W::FAILED_TO, &error, format);
+        return error.class().exit_code();
+    }
     let outcome = worker.run(&context);
     if INTERRUPTED.load(Ordering::SeqCst) {
         // Its files are being removed under it, so whatever it says now is not the reason; the
@@ -230,6 +234,21 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
             fault.class().exit_code()
         }
     }
+}
+
+/// Whether the Poseidon kernel that the environment names, if it does, works here. The libraries
+/// would pass over one that does not, because the results are the same; but who names one wants to
+/// know.
+fn check_kernel() -> Result<(), UsageError> {
+    if std::env::var_os("FORKPACK_KERNEL").is_none_or(|name| name.is_empty()) {
+        return Ok(());
+    }
+    pasta_poseidon::Kernel::check().map(drop).map_err(|error| {
+        UsageError::new(
+            error.to_string(),
+            "unset FORKPACK_KERNEL: the fastest kernel that works here is then used",
+        )
+    })
 }
 
 /// Set as soon as a signal asks the process to end.
