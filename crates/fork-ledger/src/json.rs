@@ -1,6 +1,8 @@
 //! Account JSON: reading, writing and the conversions to accounts.
 //!
 //! - [`wire`] is the JSON as written; [`stream`] reads lists of it in bounded memory.
+//! - [`blocks`] cuts such a list into pieces that threads read at once, and [`fast`] reads the
+//!   accounts in them; both leave what is unusual to the modules above.
 //! - [`convert`] holds the two conversions to an [`Account`](crate::account::Account), which differ
 //!   in what they put where something is missing; [`v1`] is the conversion for the original
 //!   mainnet; [`block`] reads the other encoding that blocks have.
@@ -13,13 +15,18 @@
 //! element must be below the modulus.
 
 pub mod block;
+pub mod blocks;
 pub mod convert;
 mod error;
+pub mod fast;
 mod field;
 mod key_cache;
 pub mod ledger_object;
 mod members;
 mod parts;
+pub(crate) mod replay;
+#[cfg(test)]
+pub(crate) mod spelling;
 pub mod stream;
 mod text;
 pub mod v1;

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use fork_fs::FsError;
+use fork_ledger::binprot::BinProtError;
 use fork_ledger::hash::HashError;
 use fork_ledger::merkle::MerkleError;
 use fork_types::{Class, Era, Fault, PublicKey, TokenId};
 
 use crate::key::DepthError;
+use crate::log_reader::LogDefect;
 use crate::problem::Problems;
 use crate::scan::ScanLineError;
 
@@ -95,6 +97,28 @@ pub enum StoreErrorKind {
         /// Its accounts.
         accounts: u64,
     },
+    /// An account whose bytes do not decode to it.
+    #[error("account {leaf} does not come back from its own bytes")]
+    SelfCheck {
+        /// Leaf index.
+        leaf: u64,
+        /// Why the bytes do not decode; `None` when they give another account.
+        source: Option<BinProtError>,
+    },
+    /// Compressed bytes that do not decompress to what was compressed.
+    #[error("what was compressed into `{path}` does not come back from it")]
+    Compressor {
+        /// The tarball.
+        path: PathBuf,
+    },
+    /// Another number of derived tokens than of accounts was handed over.
+    #[error("{tokens} derived tokens were given for {accounts} accounts")]
+    DerivedTokens {
+        /// Accounts.
+        accounts: usize,
+        /// Tokens.
+        tokens: usize,
+    },
     /// A line that is not scanner text.
     #[error("line {line} of the scanner text is malformed")]
     ScanLine {
@@ -134,6 +158,16 @@ pub enum StoreErrorKind {
         path: PathBuf,
         /// Name of the file.
         name: String,
+    },
+    /// A log-only store whose files are not what was written.
+    #[error("ledger store `{}` is damaged at byte {offset}: {defect}", path.display())]
+    Log {
+        /// The log, or the directory when another file is at fault.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong there.
+        defect: LogDefect,
     },
     /// The store is not the ledger it should be.
     #[error("ledger store `{}` is wrong: {problems}", path.display())]
@@ -222,7 +256,10 @@ impl Fault for StoreError {
             | StoreErrorKind::ScanLine { .. }
             | StoreErrorKind::Tarball { .. }
             | StoreErrorKind::ForeignFile { .. } => Class::BadInput,
-            StoreErrorKind::OtherTree { .. } => Class::Internal,
+            StoreErrorKind::OtherTree { .. }
+            | StoreErrorKind::SelfCheck { .. }
+            | StoreErrorKind::Compressor { .. }
+            | StoreErrorKind::DerivedTokens { .. } => Class::Internal,
             StoreErrorKind::ScanIo { source, .. } | StoreErrorKind::Unpack { source, .. } => {
                 match source.kind() {
                     std::io::ErrorKind::InvalidData
@@ -233,6 +270,8 @@ impl Fault for StoreError {
                     _ => Class::Environment,
                 }
             }
+            // It was written a moment ago, so this is the disk or the memory.
+            StoreErrorKind::Log { .. } => Class::Environment,
             StoreErrorKind::Unproven { problems, .. } => problems.class(),
         }
     }
@@ -255,6 +294,9 @@ impl Fault for StoreError {
             StoreErrorKind::DuplicateAccount { .. } => {
                 "the account list is not a ledger; export it again"
             }
+            StoreErrorKind::Log { .. } => {
+                "the disk or the memory gives back other bytes than were written; run again elsewhere"
+            }
             StoreErrorKind::Unproven { problems, .. } => problems.hint(),
             StoreErrorKind::Tarball { .. } | StoreErrorKind::Unpack { .. } => {
                 "download or build the tarball again and compare its SHA3-256 with the network config"
@@ -270,6 +312,9 @@ impl Fault for StoreError {
             | StoreErrorKind::Empty
             | StoreErrorKind::TooManyAccounts { .. }
             | StoreErrorKind::OtherTree { .. }
+            | StoreErrorKind::SelfCheck { .. }
+            | StoreErrorKind::Compressor { .. }
+            | StoreErrorKind::DerivedTokens { .. }
             | StoreErrorKind::ScanIo { .. } => return None,
         };
         Some(hint.to_owned())

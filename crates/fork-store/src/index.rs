@@ -1,45 +1,54 @@
 //! Who owns which leaf: the part of a ledger from which all text records follow.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
-use fork_ledger::binprot::{account_id_bytes, encode_token_ids};
-use fork_ledger::hash::derive_token_id;
-use fork_ledger::merkle::MerkleTree;
-use fork_ledger::packing::field_bytes;
+use fork_ledger::hash::derive_token_ids;
 use fork_types::{FieldBytes, PublicKey, TokenId};
 use rayon::prelude::*;
 
-use crate::entry::Entry;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::key::{Key, KeyLayout, push_location_key, push_token_ids_key};
 
-/// Bytes of memory per account that a writer or a proof keeps: a row, and four of the
-/// permutation that sorts the derived tokens.
-pub const INDEX_BYTES_PER_ACCOUNT: usize = size_of::<Row>() + size_of::<u32>();
+/// Bytes of memory per account that a writer or a proof keeps: a row, and eight of the order of the
+/// derived tokens.
+pub const INDEX_BYTES_PER_ACCOUNT: usize = size_of::<Row>() + size_of::<u64>();
 
 /// Most accounts: positions are four bytes.
 pub const ACCOUNTS_MAX: u64 = u32::MAX as u64;
 
-/// Rows whose key texts are made at a time, on all threads.
-const TEXTS_PER_BATCH: usize = 4096;
+/// Tokens derived at a time: enough for all threads, 6 MB of copies.
+const TOKENS_PER_BATCH: usize = 1 << 16;
 
-/// One account.
+/// One account. Fields are kept as words of which the first decides, so that comparing them takes
+/// a few instructions: sorting is most of what is done with them.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    x: FieldBytes,
-    token: FieldBytes,
-    derived: FieldBytes,
+pub(crate) struct Row {
+    /// The x coordinate's bytes, the first byte most significant.
+    x: [u64; 4],
+    /// The token as an integer, the most significant word first.
+    token: [u64; 4],
+    /// The token that the account owns, likewise; zeros until it is known.
+    derived: [u64; 4],
     leaf: u32,
     is_odd: bool,
 }
 
 impl Row {
-    fn public_key(&self) -> PublicKey {
-        PublicKey::new(self.x, self.is_odd)
+    pub(crate) fn public_key(&self) -> PublicKey {
+        PublicKey::new(field(swapped(self.x)), self.is_odd)
     }
 
-    fn token_id(&self) -> TokenId {
-        TokenId::new(self.token)
+    pub(crate) fn token_id(&self) -> TokenId {
+        TokenId::new(field(self.token))
+    }
+
+    /// The token that the account owns.
+    pub(crate) fn derived(&self) -> TokenId {
+        TokenId::new(field(self.derived))
+    }
+
+    pub(crate) fn leaf(&self) -> u64 {
+        u64::from(self.leaf)
     }
 
     /// Orders owners as their texts in keys are ordered.
@@ -47,8 +56,11 @@ impl Row {
     /// Texts of public keys all have 55 characters and the Base58 alphabet ascends, so they are
     /// ordered as the numbers they stand for: version, tags, x from its first byte, parity.
     fn compare_owner(&self, other: &Self) -> Ordering {
-        let key = |row: &Self| (*row.x.as_le_bytes(), row.is_odd);
-        key(self).cmp(&key(other))
+        (self.x, self.is_odd).cmp(&(other.x, other.is_odd))
+    }
+
+    pub(crate) fn has_owner_of(&self, other: &Self) -> bool {
+        self.compare_owner(other) == Ordering::Equal
     }
 
     /// Orders accounts as their `$pk!token` keys are ordered. Tokens there are big-endian text, so
@@ -57,6 +69,33 @@ impl Row {
         self.compare_owner(other)
             .then_with(|| self.token.cmp(&other.token))
     }
+}
+
+/// The words of an integer, the most significant first.
+fn words(field: FieldBytes) -> [u64; 4] {
+    let (words, _) = field.as_le_bytes().as_chunks::<8>();
+    let word = |number: usize| {
+        words
+            .get(number)
+            .map_or(0, |word| u64::from_le_bytes(*word))
+    };
+    [word(3), word(2), word(1), word(0)]
+}
+
+/// Turns words of little-endian bytes read first byte first into the words of the integer, and back.
+fn swapped(words: [u64; 4]) -> [u64; 4] {
+    let [a, b, c, d] = words.map(u64::swap_bytes);
+    [d, c, b, a]
+}
+
+/// The field element that has these words.
+fn field(words: [u64; 4]) -> FieldBytes {
+    let mut bytes = [0; 32];
+    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words.iter().rev()) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    // The words come from a field element, so they are one.
+    FieldBytes::from_le_bytes(bytes).unwrap_or_default()
 }
 
 /// Two accounts of one owner and token.
@@ -74,11 +113,13 @@ pub(crate) struct AccountIndex {
 }
 
 impl AccountIndex {
-    /// Adds the account of the next leaf; returns its index.
+    /// Adds the account of the next leaf, and the token it owns if that is known; returns its
+    /// index.
     pub(crate) fn push(
         &mut self,
         public_key: PublicKey,
         token_id: TokenId,
+        derived: Option<TokenId>,
     ) -> Result<u64, StoreError> {
         let leaf = u32::try_from(self.rows.len())
             .ok()
@@ -87,9 +128,9 @@ impl AccountIndex {
                 accounts_max: ACCOUNTS_MAX,
             })?;
         self.rows.push(Row {
-            x: public_key.x(),
-            token: token_id.field(),
-            derived: FieldBytes::ZERO,
+            x: swapped(words(public_key.x())),
+            token: words(token_id.field()),
+            derived: derived.map_or([0; 4], |derived| words(derived.field())),
             leaf,
             is_odd: public_key.is_odd(),
         });
@@ -100,21 +141,62 @@ impl AccountIndex {
         self.rows.len() as u64
     }
 
-    /// Derives the owned tokens and sorts, on all threads of the current rayon pool.
+    /// Derives the owned tokens that are not known and sorts, on all threads of the current rayon
+    /// pool.
     pub(crate) fn sort(self) -> SortedIndex {
         let mut rows = self.rows;
-        rows.par_iter_mut().for_each(|row| {
-            row.derived = derive_token_id(&row.public_key(), row.token_id()).field();
-        });
+        derive_missing(&mut rows);
         rows.par_sort_unstable_by(|a, b| a.compare(b).then_with(|| a.leaf.cmp(&b.leaf)));
-        SortedIndex { rows }
+        SortedIndex {
+            by_derived: sort_derived(&rows),
+            rows,
+        }
     }
+}
+
+fn derive_missing(rows: &mut [Row]) {
+    for batch in rows.chunks_mut(TOKENS_PER_BATCH) {
+        // No account derives zero: that is one chance in 2^254, and deriving it again does no harm.
+        let missing = |row: &&mut Row| row.derived == [0; 4];
+        let mut missing: Vec<&mut Row> = batch.iter_mut().filter(missing).collect();
+        let ids: Vec<_> = missing
+            .iter()
+            .map(|row| (row.public_key(), row.token_id()))
+            .collect();
+        for (row, derived) in missing.iter_mut().zip(derive_token_ids(&ids)) {
+            row.derived = words(derived.field());
+        }
+    }
+}
+
+/// Positions of the rows in the order of their derived tokens, below 32 bits of the token.
+///
+/// Sorting these words moves and compares no rows, which lie far apart; 32 bits leave a hundred
+/// pairs of a million undecided, which are compared in full.
+fn sort_derived(rows: &[Row]) -> Vec<u64> {
+    let start = |row: &Row| (row.derived[0] >> 31) << 32;
+    let mut order: Vec<u64> = rows
+        .par_iter()
+        .enumerate()
+        .map(|(position, row)| start(row) | position as u64)
+        .collect();
+    order.par_sort_unstable();
+    let undecided = order.chunk_by_mut(|a, b| a >> 32 == b >> 32);
+    for positions in undecided.filter(|positions| positions.len() > 1) {
+        positions.sort_by_key(|entry| rows[position(*entry)].derived);
+    }
+    order
+}
+
+fn position(entry: u64) -> usize {
+    (entry & u64::from(u32::MAX)) as usize
 }
 
 /// The accounts in the order of their `$pk!token` keys.
 #[derive(Debug)]
 pub(crate) struct SortedIndex {
     rows: Vec<Row>,
+    by_derived: Vec<u64>,
 }
 
 impl SortedIndex {
@@ -123,8 +205,8 @@ impl SortedIndex {
             .windows(2)
             .filter(|pair| pair[0].compare(&pair[1]) == Ordering::Equal)
             .map(|pair| Duplicate {
-                first: u64::from(pair[0].leaf),
-                second: u64::from(pair[1].leaf),
+                first: pair[0].leaf(),
+                second: pair[1].leaf(),
                 public_key: pair[0].public_key(),
                 token_id: pair[0].token_id(),
             })
@@ -132,118 +214,35 @@ impl SortedIndex {
 
     /// Number of distinct public keys.
     pub(crate) fn owners(&self) -> u64 {
-        self.by_owner().count() as u64
+        self.rows.chunk_by(Row::has_owner_of).count() as u64
     }
 
-    fn by_owner(&self) -> impl Iterator<Item = &[Row]> {
-        self.rows
-            .chunk_by(|a, b| a.compare_owner(b) == Ordering::Equal)
+    /// All rows in order.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
-    /// Hands over all text records in key order: locations, token owners, token sets, the last
-    /// location.
-    ///
-    /// `last_account_location` comes at the very end, so a log that was cut short holds a ledger
-    /// without accounts rather than one with too few.
-    pub(crate) fn text_records<E>(
-        &self,
-        layout: KeyLayout,
-        mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut key = Vec::new();
-        let mut value = Vec::new();
-        for rows in self.rows.chunks(TEXTS_PER_BATCH) {
-            let texts: Vec<String> = rows
-                .par_iter()
-                .map(|row| row.public_key().to_string())
-                .collect();
-            for (row, text) in rows.iter().zip(texts) {
-                key.clear();
-                value.clear();
-                push_location_key(&text, &row.token_id(), &mut key);
-                layout.encode_location(u64::from(row.leaf), &mut value);
-                put(&key, &value)?;
-            }
+    /// The rows at some places of the order of their derived tokens, which is that of the `$tid!`
+    /// keys.
+    pub(crate) fn by_derived(&self, range: Range<usize>) -> impl Iterator<Item = &Row> {
+        self.by_derived[range]
+            .iter()
+            .map(|entry| &self.rows[position(*entry)])
+    }
+
+    /// The rows of each owner whose first row is in the range.
+    pub(crate) fn owners_in(&self, range: Range<usize>) -> impl Iterator<Item = &[Row]> {
+        let is_continued = |at: usize| at > 0 && self.rows[at].has_owner_of(&self.rows[at - 1]);
+        let mut start = range.start;
+        while start < range.end && is_continued(start) {
+            start += 1;
         }
-        for position in self.positions_by_derived() {
-            let Some(row) = self.rows.get(position as usize) else {
-                continue;
-            };
-            key.clear();
-            let token_id = TokenId::new(row.derived);
-            layout.encode(&Key::TokenOwner { token_id }, &mut key);
-            put(&key, &account_id_bytes(&row.public_key(), &row.token_id()))?;
+        let mut end = range.end;
+        while start < end && end < self.rows.len() && is_continued(end) {
+            end += 1;
         }
-        self.token_sets(&mut key, &mut value, &mut put)?;
-        // Leaves are contiguous, so the last one is the number of accounts less one.
-        let last = Entry::LastLocation {
-            index: self.rows.len().saturating_sub(1) as u64,
-        };
-        let (key, value) = last.encode(layout);
-        put(&key, &value)
+        self.rows[start..end].chunk_by(Row::has_owner_of)
     }
-
-    fn token_sets<E>(
-        &self,
-        key: &mut Vec<u8>,
-        value: &mut Vec<u8>,
-        put: &mut impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut owners = self.by_owner();
-        let mut batch: Vec<&[Row]> = Vec::with_capacity(TEXTS_PER_BATCH);
-        let mut tokens = Vec::new();
-        loop {
-            batch.clear();
-            batch.extend(owners.by_ref().take(TEXTS_PER_BATCH));
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let texts: Vec<String> = batch
-                .par_iter()
-                .map(|rows| rows.first().map(|row| row.public_key().to_string()))
-                .map(Option::unwrap_or_default)
-                .collect();
-            for (rows, text) in batch.iter().zip(texts) {
-                key.clear();
-                value.clear();
-                tokens.clear();
-                tokens.extend(rows.iter().map(Row::token_id));
-                push_token_ids_key(&text, key);
-                encode_token_ids(&tokens, value);
-                put(key, value)?;
-            }
-        }
-    }
-
-    /// Positions of the rows in the order of their `$tid!` keys.
-    fn positions_by_derived(&self) -> Vec<u32> {
-        let mut positions: Vec<u32> = (0..).take(self.rows.len()).collect();
-        positions.par_sort_unstable_by(|a, b| {
-            let derived = |position: u32| self.rows.get(position as usize).map(|row| row.derived);
-            derived(*a).cmp(&derived(*b))
-        });
-        positions
-    }
-}
-
-/// Hands over all hash nodes of a ledger in key order: the nodes above an account, leaves first.
-/// Nodes of empty subtrees are not stored.
-pub(crate) fn hash_records<E>(
-    layout: KeyLayout,
-    tree: &MerkleTree,
-    mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-) -> Result<u64, E> {
-    let mut key = Vec::new();
-    let mut count = 0;
-    for height in 0..=layout.depth() {
-        for (index, node) in (0..).zip(tree.level(height).unwrap_or_default()) {
-            key.clear();
-            layout.encode(&Key::Hash { height, index }, &mut key);
-            put(&key, field_bytes(*node).as_le_bytes())?;
-            count += 1;
-        }
-    }
-    Ok(count)
 }
 
 /// H: hash nodes above `accounts` contiguous leaves.
@@ -281,7 +280,24 @@ mod tests {
 
     #[test]
     fn a_row_is_what_the_documentation_says() {
-        assert_eq!(INDEX_BYTES_PER_ACCOUNT, 108);
+        assert_eq!(INDEX_BYTES_PER_ACCOUNT, 112);
+    }
+
+    #[test]
+    fn tokens_that_agree_in_32_bits_are_ordered() {
+        let mut index = AccountIndex::default();
+        for number in 0..100_u64 {
+            let mut token = [0; 32];
+            token[0] = (number * 37 % 100) as u8;
+            token[31] = 0x20 | (number % 3) as u8;
+            let derived = TokenId::new(FieldBytes::from_le_bytes(token).unwrap());
+            let owner = PublicKey::new(FieldBytes::from_u64(number * 7919 % 100), false);
+            index.push(owner, TokenId::DEFAULT, Some(derived)).unwrap();
+        }
+        let index = index.sort();
+        let tokens: Vec<_> = index.by_derived(0..100).map(|row| row.derived).collect();
+        assert!(tokens.is_sorted());
+        assert_eq!(tokens.len(), 100);
     }
 
     #[test]
@@ -291,13 +307,16 @@ mod tests {
                 let mut x = [0; 32];
                 x[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
                 x[20] = number as u8;
-                Row {
-                    x: FieldBytes::from_le_bytes(x).unwrap(),
-                    token: FieldBytes::ONE,
-                    derived: FieldBytes::ZERO,
-                    leaf: 0,
-                    is_odd: number % 3 == 0,
-                }
+                let mut index = AccountIndex::default();
+                let x = FieldBytes::from_le_bytes(x).unwrap();
+                let public_key = PublicKey::new(x, number % 3 == 0);
+                index.push(public_key, TokenId::DEFAULT, None).unwrap();
+                let row = index.rows[0];
+                assert_eq!(
+                    (row.public_key(), row.token_id()),
+                    (public_key, TokenId::DEFAULT)
+                );
+                row
             })
             .collect();
         for a in &rows {

@@ -194,13 +194,13 @@ impl KeyLayout {
             Key::Location {
                 public_key,
                 token_id,
-            } => push_location_key(&public_key.to_string(), token_id, out),
+            } => push_location_key(public_key.text().as_str(), token_id, out),
             Key::TokenOwner { token_id } => {
                 out.push(TEXT_TAG);
                 out.extend_from_slice(TOKEN_OWNER);
                 push_token(token_id, out);
             }
-            Key::TokenIds { public_key } => push_token_ids_key(&public_key.to_string(), out),
+            Key::TokenIds { public_key } => push_token_ids_key(public_key.text().as_str(), out),
             Key::LastLocation => {
                 out.push(TEXT_TAG);
                 out.extend_from_slice(LAST_LOCATION);
@@ -303,7 +303,15 @@ pub(crate) fn push_token_ids_key(public_key: &str, out: &mut Vec<u8>) {
 /// Tokens in keys are big-endian text, in values little-endian bytes.
 fn push_token(token_id: &TokenId, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0x");
-    out.extend_from_slice(token_id.field().to_be_hex_upper().as_bytes());
+    push_hex_upper(token_id.field().as_le_bytes().iter().rev(), out);
+}
+
+fn push_hex_upper<'a>(bytes: impl Iterator<Item = &'a u8>, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in bytes {
+        let digit = |value: u8| DIGITS[usize::from(value & 15)];
+        out.extend_from_slice(&[digit(byte >> 4), digit(*byte)]);
+    }
 }
 
 fn parse_token(text: &[u8]) -> Option<TokenId> {

@@ -4,6 +4,8 @@
 //!   the accounts alone ([`log`]).
 //! - [`prove_store`] reads it back with RocksDB, exactly the daemon's version, and recomputes
 //!   everything in it from the accounts. No daemon does that.
+//! - [`prove_log`] reads back what was just written, without hashing accounts again, and compares it
+//!   with what is still in memory.
 //! - [`write_tarball`] and [`tarball_name`] pack it.
 //! - [`StoreReader`], [`Entry`], [`write_scan`] and [`compare_stores`] look into any store, also one
 //!   written by a daemon.
@@ -15,16 +17,25 @@
 //! The only crate that names RocksDB.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bits;
 pub mod compare;
+mod deflate;
 mod entry;
 mod error;
+mod gzip;
+mod huffman;
 mod index;
 pub mod key;
 pub mod log;
+mod log_reader;
+mod payload;
 mod problem;
 mod proof;
+mod readback;
 mod reader;
+mod records;
 pub mod scan;
+pub mod sst;
 mod tarball;
 mod unpack;
 mod writer;
@@ -36,12 +47,14 @@ pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
+pub use log_reader::LogDefect;
 pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
 pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};
+pub use readback::prove_log;
 pub use reader::{Cursor, RawEntry, StoreReader};
 pub use scan::{
     ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, restore_scan, write_scan,
 };
 pub use tarball::{TarballSummary, tarball_name, write_tarball};
 pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball};
-pub use writer::{LedgerStoreWriter, StoreSummary};
+pub use writer::{FinishedStore, LedgerStoreWriter, StoreSummary};

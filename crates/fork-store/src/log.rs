@@ -8,12 +8,14 @@
 //! Sources: facebook/rocksdb `db/log_format.h`, `db/log_writer.cc`, `db/write_batch.cc`;
 //! the manifest's bytes are those of a database that upstream published.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fork_fs::{AtomicFile, FsError, write_atomic};
+use fork_fs::{AtomicFile, FsError, Operation, write_atomic};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::payload::Payload;
 
 /// Names of the three files, sorted.
 pub const FILE_NAMES: [&str; 3] = [LOG_NAME, CURRENT_NAME, MANIFEST_NAME];
@@ -47,6 +49,9 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// 32 bytes per token; this is room for 8 million.
 pub const ITEM_BYTES_MAX: usize = 256 << 20;
 
+/// Longest encoded entry: a key, a value, the kind and two lengths.
+const ENTRY_BYTES_MAX: usize = ITEM_BYTES_MAX + 256;
+
 const BLOCK_BYTES: usize = 32_768;
 const HEADER_BYTES: usize = 7;
 
@@ -74,6 +79,8 @@ pub struct LogWriter<W> {
     block_offset: usize,
     batch: Vec<u8>,
     batch_entries: u32,
+    /// A record with its headers, so that the sink gets it at once.
+    framed: Vec<u8>,
     entries: u64,
     bytes: u64,
 }
@@ -86,6 +93,7 @@ impl<W: Write> LogWriter<W> {
             block_offset: 0,
             batch: Vec::with_capacity(BATCH_BYTES_MAX / 4),
             batch_entries: 0,
+            framed: Vec::new(),
             entries: 0,
             bytes: 0,
         };
@@ -100,14 +108,29 @@ impl<W: Write> LogWriter<W> {
     /// Fails when the sink does, and on a key or value above [`ITEM_BYTES_MAX`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         if key.len().max(value.len()) > ITEM_BYTES_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "key or value too long for a ledger store",
-            ));
+            return Err(too_long());
         }
-        self.batch.push(PUT);
-        push_item(key, &mut self.batch);
-        push_item(value, &mut self.batch);
+        push_entry(key, value, &mut self.batch);
+        self.count_entry()
+    }
+
+    /// Adds entries that are encoded already; the same bytes as adding them one by one.
+    pub(crate) fn append(&mut self, payload: &Payload) -> io::Result<()> {
+        let bytes = payload.bytes();
+        let mut start = 0;
+        for end in payload.ends() {
+            let entry = &bytes[start..end];
+            if entry.len() > ENTRY_BYTES_MAX {
+                return Err(too_long());
+            }
+            self.batch.extend_from_slice(entry);
+            self.count_entry()?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn count_entry(&mut self) -> io::Result<()> {
         self.batch_entries += 1;
         self.entries += 1;
         if self.batch_entries == BATCH_ENTRIES_MAX || self.batch.len() >= BATCH_BYTES_MAX {
@@ -154,12 +177,13 @@ impl<W: Write> LogWriter<W> {
 
     /// Writes one record, cut at the borders of the blocks.
     fn record(&mut self, data: &[u8]) -> io::Result<()> {
+        self.framed.clear();
         let mut rest = data;
         let mut begins = true;
         loop {
             let left = BLOCK_BYTES - self.block_offset;
             if left < HEADER_BYTES {
-                self.emit(&[0; HEADER_BYTES][..left])?;
+                self.framed.extend_from_slice(&[0; HEADER_BYTES][..left]);
                 self.block_offset = 0;
                 continue;
             }
@@ -174,37 +198,48 @@ impl<W: Write> LogWriter<W> {
             };
             self.fragment(kind, fragment)?;
             if after.is_empty() {
-                return Ok(());
+                break;
             }
             rest = after;
             begins = false;
         }
+        self.bytes += self.framed.len() as u64;
+        self.sink.write_all(&self.framed)
     }
 
     fn fragment(&mut self, kind: Fragment, data: &[u8]) -> io::Result<()> {
         let kind = kind as u8;
         let checksum = masked(crc32c::crc32c_append(crc32c::crc32c(&[kind]), data));
         let length = u16::try_from(data.len()).map_err(io::Error::other)?;
-        let mut header = [0; HEADER_BYTES];
-        header[..4].copy_from_slice(&checksum.to_le_bytes());
-        header[4..6].copy_from_slice(&length.to_le_bytes());
-        header[6] = kind;
-        self.emit(&header)?;
-        self.emit(data)
-    }
-
-    fn emit(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.write_all(bytes)?;
-        self.block_offset += bytes.len();
-        self.bytes += bytes.len() as u64;
+        self.framed.extend_from_slice(&checksum.to_le_bytes());
+        self.framed.extend_from_slice(&length.to_le_bytes());
+        self.framed.push(kind);
+        self.framed.extend_from_slice(data);
+        self.block_offset += HEADER_BYTES + data.len();
         Ok(())
     }
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "key or value too long for a ledger store",
+    )
 }
 
 /// RocksDB masks stored checksums, because a checksum over data that holds its own checksum is
 /// weak.
 const fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// Appends an entry as it stands in a batch; returns where its key starts.
+pub(crate) fn push_entry(key: &[u8], value: &[u8], out: &mut Vec<u8>) -> usize {
+    out.push(PUT);
+    push_item(key, out);
+    let key_start = out.len() - key.len();
+    push_item(value, out);
+    key_start
 }
 
 /// Appends a length as LEB128 and the bytes.
@@ -223,8 +258,28 @@ fn push_item(item: &[u8], out: &mut Vec<u8>) {
 /// `CURRENT` comes last: without it nothing takes the directory for a database.
 #[derive(Debug)]
 pub struct LogDirectory {
-    log: LogWriter<AtomicFile>,
+    log: LogWriter<LogSink>,
     path: PathBuf,
+}
+
+/// The file a log goes to.
+#[derive(Debug)]
+enum LogSink {
+    Durable(AtomicFile),
+    Scratch(File),
+}
+
+impl Write for LogSink {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Durable(file) => file.write(buffer),
+            Self::Scratch(file) => file.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl LogDirectory {
@@ -237,15 +292,26 @@ impl LogDirectory {
     ///
     /// Fails when the directory holds something or the file system refuses.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        fork_fs::create_dir_all(path)?;
-        if !fork_fs::sorted_names(path)?.is_empty() {
-            return Err(StoreErrorKind::DirectoryNotEmpty {
-                path: path.to_owned(),
-            }
-            .into());
-        }
+        check_empty(path)?;
+        let file = AtomicFile::create(&path.join(LOG_NAME))?;
         Ok(Self {
-            log: LogWriter::new(AtomicFile::create(&path.join(LOG_NAME))?),
+            log: LogWriter::new(LogSink::Durable(file)),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Starts a database that is not flushed to the disk, for one that is packed and deleted: the
+    /// system may then never write most of it. After a power cut its files may be empty or torn, so
+    /// it must not be shipped as it is, and `path` should be inside a [`fork_fs::StagedDir`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_scratch(path: &Path) -> Result<Self, StoreError> {
+        check_empty(path)?;
+        let file = scratch_file(&path.join(LOG_NAME))?;
+        Ok(Self {
+            log: LogWriter::new(LogSink::Scratch(file)),
             path: path.to_owned(),
         })
     }
@@ -256,9 +322,18 @@ impl LogDirectory {
     ///
     /// Fails when the disk does.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.log
-            .put(key, value)
-            .map_err(|source| self.log.sink.write_error(source).into())
+        let written = self.log.put(key, value);
+        written.map_err(|source| self.write_error(source))
+    }
+
+    /// Adds entries that are encoded already.
+    pub(crate) fn append(&mut self, payload: &Payload) -> Result<(), StoreError> {
+        let written = self.log.append(payload);
+        written.map_err(|source| self.write_error(source))
+    }
+
+    fn write_error(&self, source: io::Error) -> StoreError {
+        FsError::io(Operation::Write, &self.path.join(LOG_NAME), source).into()
     }
 
     /// Entries so far.
@@ -267,21 +342,51 @@ impl LogDirectory {
         self.log.entries
     }
 
-    /// Writes what is left and flushes everything to the disk; returns the log's size in bytes.
+    /// Writes what is left and, unless this is scratch, flushes everything to the disk; returns the
+    /// log's size in bytes.
     ///
     /// # Errors
     ///
     /// Fails when the disk does.
     pub fn finish(self) -> Result<u64, StoreError> {
         let path = self.path;
-        let (file, bytes) = self.log.finish().map_err(|source| {
-            FsError::io(fork_fs::Operation::Write, &path.join(LOG_NAME), source)
-        })?;
-        file.commit()?;
-        write_atomic(&path.join(MANIFEST_NAME), &MANIFEST_BYTES)?;
-        write_atomic(&path.join(CURRENT_NAME), CURRENT_BYTES)?;
+        let (sink, bytes) = self
+            .log
+            .finish()
+            .map_err(|source| FsError::io(Operation::Write, &path.join(LOG_NAME), source))?;
+        let write_small = match sink {
+            LogSink::Durable(file) => {
+                file.commit()?;
+                write_atomic
+            }
+            LogSink::Scratch(_) => write_scratch,
+        };
+        write_small(&path.join(MANIFEST_NAME), &MANIFEST_BYTES)?;
+        write_small(&path.join(CURRENT_NAME), CURRENT_BYTES)?;
         Ok(bytes)
     }
+}
+
+fn check_empty(path: &Path) -> Result<(), StoreError> {
+    fork_fs::create_dir_all(path)?;
+    if fork_fs::sorted_names(path)?.is_empty() {
+        return Ok(());
+    }
+    Err(StoreErrorKind::DirectoryNotEmpty {
+        path: path.to_owned(),
+    }
+    .into())
+}
+
+#[allow(clippy::disallowed_methods)] // What fork-fs offers is flushed, which is to be avoided here.
+fn scratch_file(path: &Path) -> Result<File, FsError> {
+    File::create_new(path).map_err(|source| FsError::io(Operation::Create, path, source))
+}
+
+fn write_scratch(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    scratch_file(path)?
+        .write_all(bytes)
+        .map_err(|source| FsError::io(Operation::Write, path, source))
 }
 
 #[cfg(test)]

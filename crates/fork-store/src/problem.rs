@@ -55,6 +55,13 @@ pub enum Problem {
         /// What is wrong with it.
         error: String,
     },
+    /// The accounts are not the bytes that were written.
+    AccountBytes,
+    /// An entry that does not come after the one before it in the log.
+    Order {
+        /// What it is about.
+        entry: String,
+    },
     /// Two accounts of one owner and token.
     DuplicateAccount {
         /// Leaf index of one.
@@ -101,6 +108,8 @@ impl Problem {
             | Self::AccountCount { .. }
             | Self::EntryCount { .. }
             | Self::Gap { .. }
+            | Self::AccountBytes
+            | Self::Order { .. }
             | Self::DuplicateAccount { .. }
             | Self::Missing { .. }
             | Self::Extra { .. }
@@ -127,6 +136,10 @@ impl fmt::Display for Problem {
             }
             Self::AccountKey { key, error } => write!(f, "malformed account {key}: {error}"),
             Self::Account { index, error } => write!(f, "account {index} is malformed: {error}"),
+            Self::AccountBytes => {
+                f.write_str("the bytes of some account are not those that were written")
+            }
+            Self::Order { entry } => write!(f, "{entry} does not come after the entry before it"),
             Self::DuplicateAccount {
                 first,
                 second,

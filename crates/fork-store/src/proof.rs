@@ -18,10 +18,12 @@ use rayon::prelude::*;
 
 use crate::entry::{describe_key, describe_value};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::index::{AccountIndex, SortedIndex, entry_count, hash_records};
+use crate::index::{AccountIndex, SortedIndex, entry_count};
 use crate::key::{ACCOUNT_TAG, Key, KeyLayout};
+use crate::payload::Payload;
 use crate::problem::{Problem, Problems};
 use crate::reader::{Cursor, StoreReader};
+use crate::records::{hash_records, text_records};
 use crate::scan::ContentDigest;
 
 /// Accounts decoded and hashed at a time: enough for all threads, at most 16 MB of the largest.
@@ -220,7 +222,8 @@ impl AccountHasher {
         for ((index, _), account) in self.batch.iter().zip(decoded) {
             match account {
                 Ok(account) => {
-                    self.index.push(account.public_key, account.token_id)?;
+                    self.index
+                        .push(account.public_key, account.token_id, None)?;
                     accounts.push(account);
                 }
                 Err(error) => problems.push(Problem::Account {
@@ -253,9 +256,9 @@ fn compare_entries(
         problems,
     };
     comparer.advance()?;
-    let hash_nodes = hash_records(layout, tree, |key, value| comparer.expect(key, value))?;
+    let hash_nodes = hash_records(layout, tree, |payload| comparer.expect_all(payload))?;
     comparer.pass_accounts()?;
-    index.text_records(layout, |key, value| comparer.expect(key, value))?;
+    text_records(layout, index, |payload| comparer.expect_all(payload))?;
     comparer.pass_extra()?;
     let scanned = comparer.digest.finish();
     let accounts = tree.len() as u64;
@@ -291,6 +294,13 @@ impl Comparer<'_> {
             self.digest.add(key, value);
         }
         Ok(())
+    }
+
+    /// Compares with the next entries that should be there.
+    fn expect_all(&mut self, payload: &Payload) -> Result<(), StoreError> {
+        payload
+            .entries()
+            .try_for_each(|(key, value)| self.expect(key, value))
     }
 
     /// Compares with the next entry that should be there.

@@ -172,7 +172,7 @@ pub fn restore_scan(source: impl BufRead, directory: &Path) -> Result<u64, Store
 }
 
 /// Appends a line with its newline.
-fn push_line(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_line(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     push_hex(key, out);
     out.extend_from_slice(SEPARATOR);
     push_hex(value, out);
@@ -180,13 +180,25 @@ fn push_line(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
 }
 
 fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 * bytes.len());
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    let (pairs, _) = out[start..].as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = HEX_PAIRS[usize::from(*byte)];
     }
 }
+
+/// The two digits of every byte: the digest of a store's content is taken over twice its bytes.
+static HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Parses a line that ends with its newline.
 fn parse_line(line: &[u8]) -> Result<OwnedEntry, ScanLineError> {

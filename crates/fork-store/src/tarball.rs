@@ -1,28 +1,23 @@
 //! Ledger tarballs: names, and deterministic bytes.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use blake2::Blake2b;
 use blake2::digest::consts::U32;
-use flate2::{Compression, GzBuilder};
-use fork_fs::{AtomicFile, FsError, HashingWriter, Operation};
+use fork_fs::{AtomicFile, FsError, Operation};
 use fork_ledger::binprot::empty_account_bytes;
 use fork_types::{Era, LedgerHash};
+use sha2::Sha256;
 use sha3::{Digest, Sha3_256};
 use tar::{EntryType, Header};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::gzip;
 use crate::log::FILE_NAMES;
 
-/// Compression level. Fixed, because it decides the bytes; 6 is what `tar -z` uses.
-const LEVEL: u32 = 6;
-
-/// "Unknown", so that the byte does not say where the tarball was made.
-const GZIP_OPERATING_SYSTEM: u8 = 255;
-
 const TAR_BLOCK_BYTES: usize = 512;
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// File name of a ledger's tarball: `<prefix>_`, BLAKE2b-256 over the root's text and the empty
 /// account of `era`, `.tar.gz`. The daemon looks for exactly this name.
@@ -64,12 +59,11 @@ pub struct TarballSummary {
 }
 
 /// Packs the log-only store in `store` into the file `target`, reading it once and taking both
-/// digests as the bytes pass by.
+/// digests as the bytes pass by. Uses all threads of the current rayon pool.
 ///
-/// Equal stores give equal bytes: fixed member order, times, owners, modes and compression. The
-/// compressor (zlib-rs) finds the same matches on every processor, but another version of it may
-/// find others; a test pins the bytes, so that an upgrade which changes every `s3_data_hash` is
-/// noticed.
+/// Equal stores give equal bytes, on any machine and any number of threads: fixed member order,
+/// times, owners and modes, and a compressor that is part of this crate. A test pins the bytes, so
+/// that a change which changes every `s3_data_hash` is noticed.
 ///
 /// # Errors
 ///
@@ -78,29 +72,63 @@ pub struct TarballSummary {
 /// is as it was.
 pub fn write_tarball(store: &Path, target: &Path) -> Result<TarballSummary, StoreError> {
     check_files(store)?;
-    let sink = Sha3Writer {
-        inner: HashingWriter::new(AtomicFile::create(target)?),
-        hasher: Sha3_256::new(),
-    };
-    let mut packer = Packer {
-        gzip: GzBuilder::new()
-            .mtime(0)
-            .operating_system(GZIP_OPERATING_SYSTEM)
-            .write(sink, Compression::new(LEVEL)),
-        target,
-    };
-    packer.directory()?;
-    for name in FILE_NAMES {
-        packer.file(&store.join(name), name)?;
+    let mut file = AtomicFile::create(target)?;
+    let mut sha256 = Sha256::new();
+    let mut sha3 = Sha3_256::new();
+    let mut bytes = 0;
+    let archive = Archive::new(store)?;
+    let packed = gzip::compress(archive, |part| -> Result<(), PackError> {
+        file.write_all(part)
+            .map_err(|source| file.write_error(source))?;
+        sha256.update(part);
+        sha3.update(part);
+        bytes += part.len() as u64;
+        Ok(())
+    });
+    match packed {
+        Ok(()) => {}
+        Err(PackError::Write(error)) => return Err(error.into()),
+        Err(PackError::Defective) => {
+            return Err(StoreErrorKind::Compressor {
+                path: target.to_owned(),
+            }
+            .into());
+        }
+        Err(PackError::Read(source)) => {
+            return Err(FsError::io(Operation::Read, store, source).into());
+        }
     }
-    let Sha3Writer { inner, hasher } = packer.finish()?;
-    let (file, digested) = inner.finish();
     file.commit()?;
     Ok(TarballSummary {
-        bytes: digested.bytes,
-        sha256: digested.sha256,
-        s3_data_hash: hex::encode(hasher.finalize()),
+        bytes,
+        sha256: hex::encode(sha256.finalize()),
+        s3_data_hash: hex::encode(sha3.finalize()),
     })
+}
+
+/// Which side of the compressor failed, or that it did itself.
+enum PackError {
+    Read(io::Error),
+    Write(FsError),
+    Defective,
+}
+
+impl From<gzip::Defective> for PackError {
+    fn from(_: gzip::Defective) -> Self {
+        Self::Defective
+    }
+}
+
+impl From<io::Error> for PackError {
+    fn from(source: io::Error) -> Self {
+        Self::Read(source)
+    }
+}
+
+impl From<FsError> for PackError {
+    fn from(error: FsError) -> Self {
+        Self::Write(error)
+    }
 }
 
 fn check_files(store: &Path) -> Result<(), StoreError> {
@@ -125,98 +153,97 @@ fn check_files(store: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Writes tar members into a gzip stream.
-struct Packer<'a, W: Write> {
-    gzip: flate2::write::GzEncoder<W>,
-    target: &'a Path,
+/// The tar archive of a store, as a stream.
+struct Archive {
+    /// What is still to come, the next part last.
+    parts: Vec<Part>,
 }
 
-impl<W: Write> Packer<'_, W> {
-    fn directory(&mut self) -> Result<(), StoreError> {
-        self.header("./", EntryType::Directory, 0o755, 0)
-    }
+enum Part {
+    /// Headers and padding.
+    Bytes(io::Cursor<Vec<u8>>),
+    /// A file, and the bytes of it that are still to come.
+    File(File, u64),
+}
 
-    fn file(&mut self, path: &Path, name: &str) -> Result<(), StoreError> {
-        let read_error = |source| FsError::io(Operation::Read, path, source);
-        let mut file = fork_fs::open(path)?;
-        let size = fork_fs::file_bytes(path)?;
-        self.header(&format!("./{name}"), EntryType::Regular, 0o644, size)?;
-        let mut left = size;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        while left > 0 {
-            let wanted = usize::try_from(left).unwrap_or(BUFFER_BYTES);
-            let room = &mut buffer[..wanted.min(BUFFER_BYTES)];
-            file.read_exact(room).map_err(read_error)?;
-            self.write(room)?;
-            left -= room.len() as u64;
+impl Archive {
+    fn new(store: &Path) -> Result<Self, StoreError> {
+        let mut bytes = header("./", EntryType::Directory, 0o755, 0, store)?;
+        let mut parts = Vec::new();
+        for name in FILE_NAMES {
+            let path = store.join(name);
+            let file = fork_fs::open(&path)?;
+            let size = fork_fs::file_bytes(&path)?;
+            let member = format!("./{name}");
+            bytes.extend(header(&member, EntryType::Regular, 0o644, size, store)?);
+            parts.push(Part::Bytes(io::Cursor::new(std::mem::take(&mut bytes))));
+            parts.push(Part::File(file, size));
+            bytes.resize((size as usize).wrapping_neg() % TAR_BLOCK_BYTES, 0);
         }
-        if file.read(&mut buffer[..1]).map_err(read_error)? > 0 {
-            // Whoever appends to it now would make every digest wrong.
-            return Err(read_error(io::Error::other("the file grows while it is packed")).into());
-        }
-        let padding = (size as usize).wrapping_neg() % TAR_BLOCK_BYTES;
-        self.write(&[0; TAR_BLOCK_BYTES][..padding])
-    }
-
-    /// Writes a member's header. By hand, because the tar crate drops the `./` that upstream's
-    /// members start with.
-    fn header(
-        &mut self,
-        name: &str,
-        kind: EntryType,
-        mode: u32,
-        size: u64,
-    ) -> Result<(), StoreError> {
-        let mut header = Header::new_ustar();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_size(size);
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        for named in [header.set_username("root"), header.set_groupname("root")] {
-            named.map_err(|source| self.error(source))?;
-        }
-        header.set_cksum();
-        self.write(header.as_bytes())
-    }
-
-    fn finish(mut self) -> Result<W, StoreError> {
-        self.write(&[0; 2 * TAR_BLOCK_BYTES])?;
-        let target = self.target;
-        self.gzip
-            .finish()
-            .map_err(|source| FsError::io(Operation::Write, target, source).into())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.gzip
-            .write_all(bytes)
-            .map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: io::Error) -> StoreError {
-        FsError::io(Operation::Write, self.target, source).into()
+        // Two blocks of zeros end an archive.
+        bytes.resize(bytes.len() + 2 * TAR_BLOCK_BYTES, 0);
+        parts.push(Part::Bytes(io::Cursor::new(bytes)));
+        parts.reverse();
+        Ok(Self { parts })
     }
 }
 
-/// Takes SHA3-256 of what is written through it.
-struct Sha3Writer<W> {
-    inner: W,
-    hasher: Sha3_256,
+impl Read for Archive {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = match self.parts.last_mut() {
+                None => return Ok(0),
+                Some(Part::Bytes(bytes)) => bytes.read(buffer)?,
+                Some(Part::File(file, left)) => read_file(file, left, buffer)?,
+            };
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            self.parts.pop();
+        }
+    }
 }
 
-impl<W: Write> Write for Sha3Writer<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
+/// Reads on in a file whose size is promised in a header already; 0 at its end.
+fn read_file(file: &mut File, left: &mut u64, buffer: &mut [u8]) -> io::Result<usize> {
+    if *left == 0 {
+        // Whoever appends to it now would make every digest wrong.
+        return match file.read(&mut [0])? {
+            0 => Ok(0),
+            _ => Err(io::Error::other("a file grows while it is packed")),
+        };
     }
+    let wanted = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+    let count = file.read(&mut buffer[..wanted])?;
+    if count == 0 && wanted > 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    *left -= count as u64;
+    Ok(count)
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+/// A member's header. By hand, because the tar crate drops the `./` that upstream's members start
+/// with.
+fn header(
+    name: &str,
+    kind: EntryType,
+    mode: u32,
+    size: u64,
+    store: &Path,
+) -> Result<Vec<u8>, StoreError> {
+    let mut header = Header::new_ustar();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    for named in [header.set_username("root"), header.set_groupname("root")] {
+        named.map_err(|source| FsError::io(Operation::Read, store, source))?;
     }
+    header.set_cksum();
+    Ok(header.as_bytes().to_vec())
 }
 
 #[cfg(test)]

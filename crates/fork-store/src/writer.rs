@@ -1,16 +1,23 @@
 //! Writing a ledger as a store.
 
+use std::ops::RangeFrom;
 use std::path::Path;
 
 use fork_ledger::account::Account;
-use fork_ledger::binprot::encode_account;
+use fork_ledger::binprot::{BinProtError, decode_account, encode_account};
 use fork_ledger::merkle::MerkleTree;
-use fork_types::{LedgerHash, PublicKey, TokenId};
+use fork_types::{Era, LedgerHash, PublicKey, TokenId};
+use sha2::{Digest, Sha256};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::index::{AccountIndex, hash_records};
+use crate::index::{AccountIndex, SortedIndex};
 use crate::key::KeyLayout;
 use crate::log::LogDirectory;
+use crate::payload::{Payload, in_order};
+use crate::records::{hash_records, text_records};
+
+/// Accounts that a thread encodes at a time: about 50 kB, or 1 MB of the largest.
+const ACCOUNTS_PER_CHUNK: usize = 256;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +55,7 @@ pub struct StoreSummary {
 ///
 /// fn write(accounts: &[Account], tree: &MerkleTree) -> Result<(), StoreError> {
 ///     let mut writer = LedgerStoreWriter::create("out/genesis".as_ref(), 35)?;
-///     for account in accounts {
-///         writer.push_account(account)?;
-///     }
+///     writer.push_accounts(tree.era(), accounts, None)?;
 ///     let summary = writer.finish(tree)?;
 ///     assert_eq!(summary.accounts, accounts.len() as u64);
 ///     Ok(())
@@ -61,7 +66,9 @@ pub struct LedgerStoreWriter {
     log: LogDirectory,
     layout: KeyLayout,
     index: AccountIndex,
-    key: Vec<u8>,
+    /// Digest of the entries of the accounts, as they stand in the batches.
+    accounts_digest: Sha256,
+    single: Payload,
     account: Vec<u8>,
 }
 
@@ -74,13 +81,30 @@ impl LedgerStoreWriter {
     /// Fails on a depth that is not supported, when the directory holds something, or when the file
     /// system refuses.
     pub fn create(path: &Path, depth: u8) -> Result<Self, StoreError> {
-        Ok(Self {
-            layout: KeyLayout::new(depth)?,
-            log: LogDirectory::create(path)?,
+        let layout = KeyLayout::new(depth)?;
+        Ok(Self::new(layout, LogDirectory::create(path)?))
+    }
+
+    /// Starts a store that is not flushed to the disk, for one that is packed and deleted; see
+    /// [`LogDirectory::create_scratch`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_scratch(path: &Path, depth: u8) -> Result<Self, StoreError> {
+        let layout = KeyLayout::new(depth)?;
+        Ok(Self::new(layout, LogDirectory::create_scratch(path)?))
+    }
+
+    fn new(layout: KeyLayout, log: LogDirectory) -> Self {
+        Self {
+            log,
+            layout,
             index: AccountIndex::default(),
-            key: Vec::new(),
+            accounts_digest: Sha256::new(),
+            single: Payload::default(),
             account: Vec::new(),
-        })
+        }
     }
 
     /// Writes the account of the next leaf: its bin_prot bytes, which are not looked at, and what
@@ -95,10 +119,13 @@ impl LedgerStoreWriter {
         token_id: TokenId,
         account_bytes: &[u8],
     ) -> Result<u64, StoreError> {
-        let leaf = self.index.push(public_key, token_id)?;
-        self.key.clear();
-        self.layout.encode_location(leaf, &mut self.key);
-        self.log.put(&self.key, account_bytes)?;
+        let leaf = self.index.push(public_key, token_id, None)?;
+        let mut key = Vec::with_capacity(self.layout.path_key_bytes());
+        self.layout.encode_location(leaf, &mut key);
+        self.single.clear();
+        self.single.put(&key, account_bytes);
+        self.accounts_digest.update(self.single.bytes());
+        self.log.append(&self.single)?;
         Ok(leaf)
     }
 
@@ -114,6 +141,58 @@ impl LedgerStoreWriter {
         let leaf = self.push(account.public_key, account.token_id, &bytes);
         self.account = bytes;
         leaf
+    }
+
+    /// Encodes and writes the accounts of the next leaves, on all threads of the current rayon
+    /// pool, and checks that the bytes of each decode to it.
+    ///
+    /// `derived` are the tokens that the accounts own, where the caller has them already
+    /// ([`fork_ledger::hash::derive_token_id`]); otherwise [`Self::finish`] derives them.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`StoreErrorKind::SelfCheck`] on an account that its bytes do not decode to (a
+    /// zkApp of another era than `era`, or a bug), with [`StoreErrorKind::DerivedTokens`] when
+    /// `derived` has another length than `accounts`, and as [`Self::push`]. After an error the
+    /// writer is of no use.
+    pub fn push_accounts(
+        &mut self,
+        era: Era,
+        accounts: &[Account],
+        derived: Option<&[TokenId]>,
+    ) -> Result<(), StoreError> {
+        if let Some(derived) = derived.filter(|derived| derived.len() != accounts.len()) {
+            return Err(StoreErrorKind::DerivedTokens {
+                accounts: accounts.len(),
+                tokens: derived.len(),
+            }
+            .into());
+        }
+        let first = self.index.len();
+        for (number, account) in accounts.iter().enumerate() {
+            let token = derived.map(|derived| derived[number]);
+            self.index
+                .push(account.public_key, account.token_id, token)?;
+        }
+        let Self {
+            log,
+            layout,
+            accounts_digest,
+            ..
+        } = self;
+        let layout = *layout;
+        in_order(
+            accounts.len(),
+            ACCOUNTS_PER_CHUNK,
+            |range, payload: &mut Payload| {
+                let leaves = first + range.start as u64..;
+                encode_checked(era, layout, leaves, &accounts[range], payload)
+            },
+            |payload| {
+                accounts_digest.update(payload.bytes());
+                log.append(payload)
+            },
+        )
     }
 
     /// Accounts written so far.
@@ -133,10 +212,21 @@ impl LedgerStoreWriter {
     /// Fails when no account was written, when two accounts have the same owner and token, when the
     /// tree has another depth or number of leaves, and when the disk does.
     pub fn finish(self, tree: &MerkleTree) -> Result<StoreSummary, StoreError> {
+        Ok(*self.finish_for_proof(tree)?.summary())
+    }
+
+    /// [`Self::finish`], keeping in memory what [`prove_log`](crate::prove_log) compares the store
+    /// with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`].
+    pub fn finish_for_proof(self, tree: &MerkleTree) -> Result<FinishedStore, StoreError> {
         let Self {
             mut log,
             layout,
             index,
+            accounts_digest,
             ..
         } = self;
         let accounts = index.len();
@@ -162,16 +252,105 @@ impl LedgerStoreWriter {
             }
             .into());
         }
-        let hash_nodes = hash_records(layout, tree, |key, value| log.put(key, value))?;
-        index.text_records(layout, |key, value| log.put(key, value))?;
-        let entries = log.entries();
-        Ok(StoreSummary {
+        let hash_nodes = hash_records(layout, tree, |payload| log.append(payload))?;
+        text_records(layout, &index, |payload| log.append(payload))?;
+        let summary = StoreSummary {
             root: fork_ledger::merkle::ledger_hash(tree.root()),
             accounts,
             owners: index.owners(),
             hash_nodes,
-            entries,
+            entries: log.entries(),
             log_bytes: log.finish()?,
+        };
+        Ok(FinishedStore {
+            summary,
+            layout,
+            index,
+            accounts_sha256: accounts_digest.finalize().into(),
         })
+    }
+}
+
+/// What is known about a store that was written, for reading it back.
+#[derive(Debug)]
+pub struct FinishedStore {
+    summary: StoreSummary,
+    layout: KeyLayout,
+    index: SortedIndex,
+    accounts_sha256: [u8; 32],
+}
+
+impl FinishedStore {
+    /// What was written.
+    #[must_use]
+    pub const fn summary(&self) -> &StoreSummary {
+        &self.summary
+    }
+
+    pub(crate) const fn layout(&self) -> KeyLayout {
+        self.layout
+    }
+
+    pub(crate) const fn index(&self) -> &SortedIndex {
+        &self.index
+    }
+
+    /// SHA-256 over the entries of the accounts, as they stand in the batches.
+    pub(crate) const fn accounts_sha256(&self) -> &[u8; 32] {
+        &self.accounts_sha256
+    }
+}
+
+fn encode_checked(
+    era: Era,
+    layout: KeyLayout,
+    leaves: RangeFrom<u64>,
+    accounts: &[Account],
+    payload: &mut Payload,
+) -> Result<(), StoreError> {
+    payload.clear();
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    for (leaf, account) in leaves.zip(accounts) {
+        key.clear();
+        value.clear();
+        layout.encode_location(leaf, &mut key);
+        encode_account(account, &mut value);
+        came_back(leaf, account, decode_account(era, &value))?;
+        payload.put(&key, &value);
+    }
+    Ok(())
+}
+
+/// Compares an account with what its own bytes decode to.
+fn came_back(
+    leaf: u64,
+    account: &Account,
+    decoded: Result<Account, BinProtError>,
+) -> Result<(), StoreError> {
+    let source = match decoded {
+        Ok(decoded) if decoded == *account => return Ok(()),
+        Ok(_) => None,
+        Err(source) => Some(source),
+    };
+    Err(StoreErrorKind::SelfCheck { leaf, source }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_comes_back_as_another_is_refused() {
+        let account = Account::empty(Era::Mesa);
+        came_back(7, &account, Ok(account.clone())).unwrap();
+        let other = Account {
+            nonce: 1,
+            ..account.clone()
+        };
+        let error = came_back(7, &account, Ok(other)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "account 7 does not come back from its own bytes"
+        );
     }
 }

@@ -16,6 +16,7 @@ use std::process::Command;
 
 use common::{accounts, copy, entries, snapshot, write};
 use fork_store::log::FILE_NAMES;
+use fork_store::sst::{open_like_daemon, write_sst_store};
 use fork_store::{
     StoreErrorKind, StoreReader, prove_open_store, prove_store, tarball_name, write_scan,
     write_tarball,
@@ -122,6 +123,24 @@ fn the_daemons_rocksdb_opens_a_copy_for_writing() {
 }
 
 #[test]
+fn both_forms_of_a_store_hold_the_same() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("store");
+    let summary = write(&directory, Era::Mesa, DEPTH, &accounts(Era::Mesa, 900, 21));
+    let content = entries(&StoreReader::open(&directory).unwrap());
+    let tables = temporary.path().join("tables");
+    let written = write_sst_store(&content, &tables).unwrap();
+    assert_eq!(written, summary.entries);
+    assert_eq!(entries(&StoreReader::open(&tables).unwrap()), content);
+    prove_store(&tables, Era::Mesa, DEPTH, &summary.root, 900).unwrap();
+    for path in [&directory, &tables] {
+        assert_eq!(open_like_daemon(path).unwrap().entries, summary.entries);
+    }
+    let reversed = temporary.path().join("reversed");
+    assert!(write_sst_store(content.iter().rev(), &reversed).is_err());
+}
+
+#[test]
 fn rocksdb_reads_a_record_that_starts_with_seven_bytes_left() {
     // 4,096 entries of 7 or 8 bytes behind 12 of batch header fill a block but for 7 bytes, where
     // the next record puts an empty first fragment.
@@ -165,7 +184,7 @@ fn a_record_longer_than_many_blocks_is_read() {
 #[test]
 fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
     let temporary = tempfile::tempdir().unwrap();
-    let list = accounts(Era::Mesa, 700, 8);
+    let list = accounts(Era::Mesa, 3000, 8);
     let build = |name: &str| {
         let directory = temporary.path().join(name);
         let summary = write(&directory, Era::Mesa, DEPTH, &list);
@@ -176,8 +195,12 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
         let written = write_tarball(&directory, &tarball).unwrap();
         (tarball, written, summary)
     };
-    let (tarball, written, summary) = build("first");
-    let (again, written_again, _) = build("second");
+    let on_threads = |threads, name: &str| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| build(name))
+    };
+    let (tarball, written, summary) = on_threads(1, "first");
+    let (again, written_again, _) = on_threads(5, "second");
     let bytes = std::fs::read(&tarball).unwrap();
     assert_eq!(bytes, std::fs::read(again).unwrap());
     assert_eq!(written, written_again);
@@ -185,6 +208,16 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
     assert_eq!(bytes[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 
     run("gzip", &["-t", text(&tarball)]);
+    // A reader that knows only one member per file sees the whole archive.
+    let mut one_member = flate2::bufread::GzDecoder::new(&bytes[..]);
+    let unpacked_bytes = std::io::copy(&mut one_member, &mut std::io::sink()).unwrap();
+    assert!(unpacked_bytes > 2 * 1_048_560, "several chunks");
+    assert!(one_member.into_inner().is_empty());
+    if Command::new("python3").arg("--version").output().is_ok() {
+        let script = "import gzip, sys; print(len(gzip.open(sys.argv[1]).read()))";
+        let length = run("python3", &["-c", script, text(&tarball)]);
+        assert_eq!(length.trim(), unpacked_bytes.to_string());
+    }
     let listing = run("tar", &["--utc", "-tvzf", text(&tarball)]);
     let lines: Vec<Vec<&str>> = listing
         .lines()
@@ -223,7 +256,7 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
 
     let scratch = temporary.path().join("scratch");
     let reader = StoreReader::open_tarball(&tarball, &scratch).unwrap();
-    prove_open_store(&reader, Era::Mesa, DEPTH, &summary.root, 700).unwrap();
+    prove_open_store(&reader, Era::Mesa, DEPTH, &summary.root, 3000).unwrap();
     assert_eq!(reader.path(), tarball);
     drop(reader);
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
@@ -232,7 +265,7 @@ fn tarballs_are_deterministic_and_readable_by_gnu_tar() {
     let theirs = temporary.path().join("theirs.tar.gz");
     run("tar", &["-C", text(&unpacked), "-czf", text(&theirs), "."]);
     let reader = StoreReader::open_any(&theirs, &scratch).unwrap();
-    prove_open_store(&reader, Era::Mesa, DEPTH, &summary.root, 700).unwrap();
+    prove_open_store(&reader, Era::Mesa, DEPTH, &summary.root, 3000).unwrap();
 }
 
 /// A gzipped tar with the given members.

@@ -89,6 +89,15 @@ impl ForkRules {
             pad_app_state: false,
         }
     }
+
+    /// Which zkApp states are good.
+    pub(super) const fn app_state(&self) -> AppStateRule {
+        if self.pad_app_state {
+            AppStateRule::padded(self.era)
+        } else {
+            AppStateRule::exact(self.era)
+        }
+    }
 }
 
 /// Reads an account as a daemon does.
@@ -198,11 +207,6 @@ pub fn from_fork_config(
             })
         }
     };
-    let app_state = if rules.pad_app_state {
-        AppStateRule::padded(rules.era)
-    } else {
-        AppStateRule::exact(rules.era)
-    };
     Ok(Account {
         public_key,
         token_id: token_or_default(token.as_ref())?,
@@ -223,7 +227,7 @@ pub fn from_fork_config(
             Some(permissions) => parts::permissions(permissions, &defaults)?,
             None => filled("permissions").map(|()| defaults)?,
         },
-        zkapp: parts::zkapp(zkapp.as_deref(), app_state, keys)?,
+        zkapp: parts::zkapp(zkapp.as_deref(), rules.app_state(), keys)?,
     })
 }
 

@@ -21,9 +21,9 @@ use crate::account::{
 use crate::verification_key::{VERIFICATION_KEY_BYTES, VerificationKey};
 
 /// Texts nearly every account of a real ledger has. Comparing costs a hundredth of decoding.
-const EMPTY_RECEIPT_TEXT: &str = "2mzbV7WevxLuchs2dAMY4vQBS6XttnCUF8Hvks4XNBQ5qiSGGBQe";
-const DUMMY_VOTE_TEXT: &str = "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x";
-const DEFAULT_TOKEN_TEXT: &str = "wSHV2S4qX9jFsLjQo8r1BsMLH2ZRKsZx6EJd1sbozGPieEC4Jf";
+pub(super) const EMPTY_RECEIPT_TEXT: &str = "2mzbV7WevxLuchs2dAMY4vQBS6XttnCUF8Hvks4XNBQ5qiSGGBQe";
+pub(super) const DUMMY_VOTE_TEXT: &str = "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x";
+pub(super) const DEFAULT_TOKEN_TEXT: &str = "wSHV2S4qX9jFsLjQo8r1BsMLH2ZRKsZx6EJd1sbozGPieEC4Jf";
 
 /// Which vesting periods are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,6 +41,7 @@ use super::wire::AccountJson;
 mod reader;
 
 pub use reader::{BoundedReader, ITEM_BYTES_MAX, ReadBudget};
+pub(super) use reader::{Preamble, PreambleProblem};
 
 /// Most items of `balances` that are kept. Any item makes the ledger unusable, so this only bounds
 /// memory.
@@ -161,6 +162,13 @@ impl<F, E: std::error::Error + 'static> AccountSink<'_, F, E> {
     #[must_use]
     pub const fn with_accounts_max(mut self, accounts_max: u32) -> Self {
         self.accounts_max = accounts_max;
+        self
+    }
+
+    /// Counts on from `count` accounts that were read before.
+    #[must_use]
+    pub(super) const fn with_count(mut self, count: u32) -> Self {
+        self.count = count;
         self
     }
 
@@ -450,7 +458,7 @@ where
     E: std::error::Error + 'static,
 {
     let budget = ReadBudget::new();
-    let preamble = reader::Preamble::new();
+    let preamble = reader::SkippedPreamble::new();
     let mut sink = AccountSink::new(visit).with_budget(&budget);
     let mut json = serde_json::Deserializer::from_reader(
         budget.reader(reader::PreambleSkipper::new(source, &preamble)),
@@ -459,10 +467,7 @@ where
         .deserialize(&mut json)
         .and_then(|count| json.end().and_then(|()| listed(count)));
     match preamble.problem() {
-        Some(reader::PreambleProblem::Object) => Err(StreamError::ObjectInsteadOfArray),
-        Some(reader::PreambleProblem::NoArray) => Err(StreamError::NoArray {
-            preamble_bytes_max: reader::PREAMBLE_BYTES_MAX,
-        }),
+        Some(problem) => Err(problem.into_error()),
         None => sink.finish(result),
     }
 }

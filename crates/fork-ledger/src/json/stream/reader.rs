@@ -13,7 +13,7 @@ pub const ITEM_BYTES_MAX: u64 = 16 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// How far into a document the array is looked for.
-pub(super) const PREAMBLE_BYTES_MAX: u64 = 64 << 10;
+const PREAMBLE_BYTES_MAX: u64 = 64 << 10;
 
 /// How many bytes may still be read before the next account is complete.
 ///
@@ -50,13 +50,15 @@ impl ReadBudget {
 
     /// A buffered reader that fails once the budget is used up.
     pub fn reader<R: Read>(&self, source: R) -> BufReader<BoundedReader<'_, R>> {
-        BufReader::with_capacity(
-            BUFFER_BYTES,
-            BoundedReader {
-                source,
-                budget: self,
-            },
-        )
+        BufReader::with_capacity(BUFFER_BYTES, self.bounded(source))
+    }
+
+    /// The same without a buffer.
+    pub(in crate::json) const fn bounded<R: Read>(&self, source: R) -> BoundedReader<'_, R> {
+        BoundedReader {
+            source,
+            budget: self,
+        }
     }
 
     /// Says that progress was made.
@@ -99,30 +101,90 @@ impl<R: Read> Read for BoundedReader<'_, R> {
     }
 }
 
-/// What stands before the array, and what is wrong with it.
+/// What is wrong with what stands before the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PreambleProblem {
+pub(in crate::json) enum PreambleProblem {
     /// The document is an object.
     Object,
     /// There is no array in reach.
     NoArray,
 }
 
-/// State of a [`PreambleSkipper`], outside of it because the parser owns the reader.
-#[derive(Debug)]
-pub(super) struct Preamble {
-    bytes_left: Cell<u64>,
-    blank_so_far: Cell<bool>,
-    found: Cell<bool>,
-    problem: Cell<Option<PreambleProblem>>,
+impl PreambleProblem {
+    pub(in crate::json) const fn into_error<E: std::error::Error + 'static>(
+        self,
+    ) -> super::StreamError<E> {
+        match self {
+            Self::Object => super::StreamError::ObjectInsteadOfArray,
+            Self::NoArray => super::StreamError::NoArray {
+                preamble_bytes_max: PREAMBLE_BYTES_MAX,
+            },
+        }
+    }
+}
+
+/// Looks for the `[` that starts the array.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::json) struct Preamble {
+    bytes_left: u64,
+    blank_so_far: bool,
+    found: bool,
 }
 
 impl Preamble {
+    pub(in crate::json) const fn new() -> Self {
+        Self {
+            bytes_left: PREAMBLE_BYTES_MAX,
+            blank_so_far: true,
+            found: false,
+        }
+    }
+
+    /// Takes the next bytes of the document, none at its end, and gives the offset of the `[` among
+    /// them. What stands before it is turned into blanks, line ends excepted, so that a parser
+    /// skips it and still counts lines and columns rightly.
+    pub(in crate::json) fn take(
+        &mut self,
+        bytes: &mut [u8],
+    ) -> Result<Option<usize>, PreambleProblem> {
+        if bytes.is_empty() {
+            return Err(PreambleProblem::NoArray);
+        }
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            match *byte {
+                b'[' => {
+                    self.found = true;
+                    return Ok(Some(offset));
+                }
+                b'{' if self.blank_so_far => return Err(PreambleProblem::Object),
+                b'\n' => {}
+                other => {
+                    if !other.is_ascii_whitespace() {
+                        self.blank_so_far = false;
+                    }
+                    *byte = b' ';
+                }
+            }
+            self.bytes_left = self
+                .bytes_left
+                .checked_sub(1)
+                .ok_or(PreambleProblem::NoArray)?;
+        }
+        Ok(None)
+    }
+}
+
+/// State of a [`PreambleSkipper`], outside of it because the parser owns the reader.
+#[derive(Debug)]
+pub(super) struct SkippedPreamble {
+    preamble: Cell<Preamble>,
+    problem: Cell<Option<PreambleProblem>>,
+}
+
+impl SkippedPreamble {
     pub(super) const fn new() -> Self {
         Self {
-            bytes_left: Cell::new(PREAMBLE_BYTES_MAX),
-            blank_so_far: Cell::new(true),
-            found: Cell::new(false),
+            preamble: Cell::new(Preamble::new()),
             problem: Cell::new(None),
         }
     }
@@ -130,57 +192,35 @@ impl Preamble {
     pub(super) fn problem(&self) -> Option<PreambleProblem> {
         self.problem.get()
     }
-
-    fn fail(&self, problem: PreambleProblem) -> io::Error {
-        self.problem.set(Some(problem));
-        io::Error::other("no array of accounts")
-    }
 }
 
-/// Turns everything before the first `[` into blanks, line ends excepted, so that the parser skips
-/// it and still counts lines and columns rightly.
+/// Hides everything before the first `[` from the parser.
 pub(super) struct PreambleSkipper<'p, R> {
     source: R,
-    preamble: &'p Preamble,
+    skipped: &'p SkippedPreamble,
 }
 
 impl<'p, R: Read> PreambleSkipper<'p, R> {
-    pub(super) const fn new(source: R, preamble: &'p Preamble) -> Self {
-        Self { source, preamble }
+    pub(super) const fn new(source: R, skipped: &'p SkippedPreamble) -> Self {
+        Self { source, skipped }
     }
 }
 
 impl<R: Read> Read for PreambleSkipper<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        if self.preamble.found.get() {
+        let mut preamble = self.skipped.preamble.get();
+        if preamble.found || buffer.is_empty() {
             return Ok(count);
         }
-        if count == 0 && !buffer.is_empty() {
-            return Err(self.preamble.fail(PreambleProblem::NoArray));
-        }
-        for byte in &mut buffer[..count] {
-            match *byte {
-                b'[' => {
-                    self.preamble.found.set(true);
-                    return Ok(count);
-                }
-                b'{' if self.preamble.blank_so_far.get() => {
-                    return Err(self.preamble.fail(PreambleProblem::Object));
-                }
-                b'\n' => {}
-                other => {
-                    if !other.is_ascii_whitespace() {
-                        self.preamble.blank_so_far.set(false);
-                    }
-                    *byte = b' ';
-                }
+        let taken = preamble.take(&mut buffer[..count]);
+        self.skipped.preamble.set(preamble);
+        match taken {
+            Ok(_) => Ok(count),
+            Err(problem) => {
+                self.skipped.problem.set(Some(problem));
+                Err(io::Error::other("no array of accounts"))
             }
-            let Some(left) = self.preamble.bytes_left.get().checked_sub(1) else {
-                return Err(self.preamble.fail(PreambleProblem::NoArray));
-            };
-            self.preamble.bytes_left.set(left);
         }
-        Ok(count)
     }
 }
