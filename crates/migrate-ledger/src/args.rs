@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use fork_types::document::StoreProofKind;
 use fork_types::{Era, LedgerHash, Role, SlotSinceGenesis};
 use fork_worker::{InputArg, OutputArgs, ReportingArgs};
 
-/// Migrate one ledger of a fork candidate into a proved RocksDB tarball
+/// Migrate ledgers of a fork candidate into proved RocksDB tarballs
 ///
-/// Reads one account list of a candidate directory, recomputes its root and compares it with the
+/// Reads an account list of a candidate directory, recomputes its root and compares it with the
 /// candidate's claim, migrates every account by the rule that --from and --to name, writes the
-/// daemon's RocksDB store, reopens it and proves its root, and packs it into a tarball with the name
+/// daemon's RocksDB store, reads it back and proves it, and packs it into a tarball with the name
 /// the daemon looks for. A run that fails or is interrupted leaves nothing at --output.
+///
+/// Several roles in one run share what their ledgers have in common, which makes them about as fast
+/// as one; each gets a directory named after it inside --output.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "migrate-ledger", version)]
 pub struct Args {
@@ -27,9 +31,9 @@ pub struct Args {
     #[arg(long, value_name = "HEX", requires = "accounts", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
-    /// Which ledger: genesis, staking or next
-    #[arg(long)]
-    pub role: Role,
+    /// Which ledger: genesis, staking or next; may be given several times with --candidate
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    pub roles: Vec<Role>,
 
     /// Protocol era of the accounts: v1, berkeley or mesa
     #[arg(long, value_name = "ERA")]
@@ -61,6 +65,17 @@ pub struct Args {
     #[arg(long)]
     pub unverified_source: bool,
 
+    /// Do not compute the source root again: the candidate says that it was computed from exactly
+    /// these bytes and equals the claim
+    #[arg(long, requires = "candidate", conflicts_with = "source_root")]
+    pub skip_source_root: bool,
+
+    /// How to prove the store: log reads it back and compares every entry with what was hashed;
+    /// rocksdb opens it with the daemon's RocksDB and computes every hash again (about twice the
+    /// time, and 1 kB of memory per account)
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    pub proof: Proof,
+
     /// Fill missing permissions, receipt chain hash and vote with their defaults
     #[arg(long)]
     pub ignore_missing: bool,
@@ -72,6 +87,25 @@ pub struct Args {
     /// How to report.
     #[command(flatten)]
     pub reporting: ReportingArgs,
+}
+
+/// How a store is proved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Proof {
+    /// Read back and compared.
+    #[default]
+    Log,
+    /// Opened with RocksDB and hashed again.
+    Rocksdb,
+}
+
+impl From<Proof> for StoreProofKind {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Proof::Log => Self::Log,
+            Proof::Rocksdb => Self::Rocksdb,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,6 @@ use fork_worker::InputError;
 /// What stopped a pass over the accounts.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
-    /// An account that cannot be read.
-    #[error(transparent)]
-    Account(#[from] ListedAccountError),
     /// An account that cannot be migrated.
     #[error("account {index} cannot be migrated")]
     Migrate {
@@ -42,7 +39,6 @@ pub enum PassError {
 impl Fault for PassError {
     fn class(&self) -> Class {
         match self {
-            Self::Account(error) => error.class(),
             Self::Migrate { source, .. } => source.class(),
             Self::Hash { source, .. } => source.class(),
             Self::Merkle(error) => error.class(),
@@ -52,7 +48,6 @@ impl Fault for PassError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Account(error) => error.hint(),
             Self::Migrate { source, .. } => source.hint(),
             Self::Hash { source, .. } => source.hint(),
             Self::Merkle(error) => error.hint(),
@@ -71,7 +66,15 @@ pub enum MigrateLedgerError {
         /// Path or URL.
         name: String,
         /// What is wrong.
-        source: Box<StreamError<PassError>>,
+        source: Box<StreamError<ListedAccountError>>,
+    },
+    /// The accounts of a list cannot be migrated, hashed or stored.
+    #[error("account list `{name}`")]
+    Work {
+        /// Path or URL.
+        name: String,
+        /// What is wrong.
+        source: Box<PassError>,
     },
     /// The input could not be read.
     #[error(transparent)]
@@ -133,6 +136,29 @@ pub enum MigrateLedgerError {
         /// The variant of the rule that gives the expected root, if one does.
         matching_variant: Option<String>,
     },
+    /// An option that names one ledger's root, for several ledgers.
+    #[error("{option} names the root of one ledger, but {roles} roles are given")]
+    RootOfSeveral {
+        /// The option.
+        option: &'static str,
+        /// Number of roles.
+        roles: usize,
+    },
+    /// A role given twice.
+    #[error("--role {role} is given twice")]
+    RoleTwice {
+        /// The role.
+        role: Role,
+    },
+    /// The candidate does not say that the source root was computed.
+    #[error(
+        "the candidate does not say that the root of its {role} ledger was computed and equals the \
+         claimed one"
+    )]
+    SourceRootNotComputed {
+        /// The ledger.
+        role: Role,
+    },
     /// Money was made or lost: a bug.
     #[error(transparent)]
     Supply(#[from] SupplyMismatch),
@@ -148,12 +174,18 @@ impl Fault for MigrateLedgerError {
     fn class(&self) -> Class {
         match self {
             Self::Accounts { source, .. } => source.class(),
+            Self::Work { source, .. } => source.class(),
             Self::Input(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Rule(error) => error.class(),
             Self::Pass(error) => error.class(),
             Self::Supply(error) => error.class(),
-            Self::NoSource | Self::Era { .. } | Self::Unverified { .. } => Class::Usage,
+            Self::NoSource
+            | Self::Era { .. }
+            | Self::Unverified { .. }
+            | Self::RootOfSeveral { .. }
+            | Self::RoleTwice { .. }
+            | Self::SourceRootNotComputed { .. } => Class::Usage,
             Self::SourceRoot { .. } | Self::TargetRoot { .. } => Class::Wrong,
             Self::TooManyAccounts { .. } => Class::BadInput,
         }
@@ -162,12 +194,17 @@ impl Fault for MigrateLedgerError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Accounts { source, .. } => return source.hint(),
+            Self::Work { source, .. } => return source.hint(),
             Self::Input(error) => return error.hint(),
             Self::File(error) => return error.hint(),
             Self::Rule(error) => return error.hint(),
             Self::Pass(error) => return error.hint(),
             Self::Supply(error) => return error.hint(),
-            Self::TooManyAccounts { .. } | Self::NoSource => return None,
+            Self::TooManyAccounts { .. } | Self::NoSource | Self::RoleTwice { .. } => return None,
+            Self::RootOfSeveral { .. } => "migrate that ledger in a run of its own",
+            Self::SourceRootNotComputed { .. } => {
+                "leave --skip-source-root out: the root is then computed here"
+            }
             Self::Era { found, .. } => {
                 return Some(format!(
                     "pass --from {found}, or import the candidate again"

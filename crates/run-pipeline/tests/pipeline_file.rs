@@ -47,10 +47,8 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
         graph,
         [
             "import <- ",
-            "migrate-genesis <- import",
-            "migrate-staking <- import",
-            "migrate-next <- import",
-            "generate-network-config <- import migrate-genesis migrate-staking migrate-next",
+            "migrate-ledgers <- import",
+            "generate-network-config <- import migrate-ledgers",
             "package-deb <- generate-network-config",
             "package-image <- package-deb",
         ]
@@ -83,14 +81,14 @@ fn optional_inputs_appear_only_when_given() {
         all.iter().map(|command| command.join(" ")).collect()
     };
     let export = lines(&[("FORK_CONFIG_URL", "f.json")]);
-    assert_eq!(export.len(), 7);
+    assert_eq!(export.len(), 5);
     assert_eq!(
         export[0],
         "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --fork-config f.json --output candidate"
     );
     assert_eq!(
         export[1],
-        "migrate-ledger --candidate candidate --role genesis --from berkeley --to mesa --output ledgers/genesis"
+        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof rocksdb --output ledgers"
     );
     let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
     assert_eq!(
@@ -112,10 +110,10 @@ fn optional_inputs_appear_only_when_given() {
         "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --block b.json --staged-ledger 1.json --staking-ledger 2.json --next-staking-ledger 3.json --output candidate"
     );
     assert_eq!(
-        four[3],
-        "migrate-ledger --candidate candidate --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --output ledgers/next"
+        four[1],
+        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --proof rocksdb --output ledgers"
     );
-    assert!(four[4].contains("--genesis-timestamp 2026-01-01T00:00:00Z --output"));
+    assert!(four[2].contains("--genesis-timestamp 2026-01-01T00:00:00Z --output"));
 }
 
 /// Values with spaces, quotes and dollar signs stay one argument each.

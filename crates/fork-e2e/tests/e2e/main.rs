@@ -13,5 +13,6 @@
 mod acceptance;
 mod bad_inputs;
 mod fixture;
+mod migrate;
 mod pipeline;
 mod support;

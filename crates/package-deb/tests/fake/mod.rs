@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fork_types::document::{
     AuditCounts, CandidateRef, ChainIdSummary, Document, FileRef, ForkSummary, LedgerDocument,
-    NetworkDocument, NetworkLedger, RuleRef, SourceLedger, Tarball, TargetLedger,
+    NetworkDocument, NetworkLedger, RuleRef, SourceLedger, StoreProofKind, Tarball, TargetLedger,
 };
 use fork_types::{
     Era, FieldBytes, LedgerHash, Role, SlotSinceGenesis, SlotSinceHardFork, StateHash,
@@ -106,6 +106,7 @@ fn ledger(
             accounts: 0,
             depth: 35,
             root,
+            root_computed: true,
             claimed_root: None,
             verified: !(options.unverified && role == Role::Next),
         },
@@ -113,6 +114,7 @@ fn ledger(
             accounts: 0,
             depth: 35,
             root,
+            proof: StoreProofKind::Log,
             expected_by_caller: false,
         },
         audit: AuditCounts::default(),
@@ -124,6 +126,7 @@ fn ledger(
         },
         stages_ms: BTreeMap::new(),
         peak_memory_bytes: None,
+        kernel: None,
     };
     fs::write(
         directory.join(LedgerDocument::FILE_NAME),

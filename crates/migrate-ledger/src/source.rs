@@ -1,0 +1,178 @@
+//! The account lists of a run, and what is known about them beforehand.
+
+use fork_fs::Digested;
+use fork_ledger::batch::AccountReader;
+use fork_types::document::{Candidate, CandidateRef, ClaimedRoot, FileRef, SlotMeaning, SourceRef};
+use fork_types::{Class, Era, Fault, LedgerHash, Role, SlotSinceGenesis};
+use fork_worker::{Context, Input, InputArg};
+use sha2::{Digest, Sha256};
+
+use crate::args::Args;
+use crate::error::{MigrateLedgerError, PassError};
+use crate::pass::{StopReason, Stopped};
+
+/// An account list and what is known about it.
+pub(crate) struct Source {
+    pub(crate) role: Role,
+    pub(crate) input: InputArg,
+    /// What the candidate says about the file.
+    pub(crate) file: Option<FileRef>,
+    pub(crate) claimed: Option<ClaimedRoot>,
+    pub(crate) candidate: Option<CandidateRef>,
+    pub(crate) accounts: Option<u32>,
+    /// Slot of the new genesis, where the candidate has established it.
+    pub(crate) scheduled: Option<SlotSinceGenesis>,
+    /// Root that the candidate says was computed from these bytes and equals the claim.
+    pub(crate) computed_before: Option<LedgerHash>,
+}
+
+impl Args {
+    /// The lists that the command line names, in its order of roles.
+    pub(crate) fn sources(&self) -> Result<Vec<Source>, MigrateLedgerError> {
+        for (number, role) in self.roles.iter().enumerate() {
+            if self.roles[..number].contains(role) {
+                return Err(MigrateLedgerError::RoleTwice { role: *role });
+            }
+        }
+        let several = [
+            ("--accounts", self.accounts.is_some()),
+            ("--source-root", self.source_root.is_some()),
+            ("--expect-root", self.expect_root.is_some()),
+        ];
+        if let (Some((option, _)), 2..) = (
+            several.into_iter().find(|(_, given)| *given),
+            self.roles.len(),
+        ) {
+            return Err(MigrateLedgerError::RootOfSeveral {
+                option,
+                roles: self.roles.len(),
+            });
+        }
+        let by_caller = self.source_root.map(|root| ClaimedRoot {
+            root,
+            by: "--source-root".to_owned(),
+        });
+        let Some(directory) = &self.candidate else {
+            let input = self.accounts.clone().ok_or(MigrateLedgerError::NoSource)?;
+            let list = |role: &Role| Source {
+                role: *role,
+                input: input.clone(),
+                file: None,
+                claimed: by_caller.clone(),
+                candidate: None,
+                accounts: None,
+                scheduled: None,
+                computed_before: None,
+            };
+            return Ok(self.roles.iter().map(list).collect());
+        };
+        let (candidate, bytes): (Candidate, _) = fork_fs::read_document(directory)?;
+        if candidate.source_era != self.from {
+            return Err(MigrateLedgerError::Era {
+                expected: self.from,
+                found: candidate.source_era,
+            });
+        }
+        let digest = hex::encode(Sha256::digest(&bytes));
+        let scheduled = candidate
+            .scheduled
+            .as_ref()
+            .filter(|scheduled| scheduled.meaning == SlotMeaning::ScheduledGenesis)
+            .map(|scheduled| scheduled.global_slot_since_genesis);
+        self.roles
+            .iter()
+            .map(|role| {
+                let ledger = candidate.ledger(*role);
+                let path = fork_fs::child(directory, &ledger.file.name)?;
+                let claim = ledger.claimed_root.as_ref().map(|claim| claim.root);
+                let computed_before = ledger.computed_root.filter(|root| Some(*root) == claim);
+                if self.skip_source_root && computed_before.is_none() {
+                    return Err(MigrateLedgerError::SourceRootNotComputed { role: *role });
+                }
+                Ok(Source {
+                    role: *role,
+                    input: InputArg::Path(path),
+                    file: Some(ledger.file.clone()),
+                    claimed: by_caller.clone().or_else(|| ledger.claimed_root.clone()),
+                    candidate: Some(CandidateRef {
+                        network: candidate.network.clone(),
+                        state_hash: candidate.fork_block.state_hash,
+                        sha256: digest.clone(),
+                    }),
+                    accounts: Some(ledger.accounts),
+                    scheduled,
+                    computed_before,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Source {
+    /// Opens the list.
+    pub(crate) fn reader(
+        &self,
+        era: Era,
+        ignore_missing: bool,
+        context: &Context,
+    ) -> Result<AccountReader<Input>, MigrateLedgerError> {
+        let input = Input::open(&self.input, "accounts", context)?;
+        Ok(AccountReader::new(input, era, ignore_missing))
+    }
+
+    /// Reads what may be left of the list and compares its digest, which was taken on the way, with
+    /// the candidate's or with `pinned`.
+    pub(crate) fn finish(
+        &self,
+        reader: AccountReader<Input>,
+        pinned: Option<&str>,
+    ) -> Result<SourceRef, MigrateLedgerError> {
+        let read = reader.into_source().finish(pinned)?;
+        if let (Some(file), InputArg::Path(path)) = (&self.file, &self.input) {
+            let found = Digested {
+                sha256: read.sha256.clone(),
+                bytes: read.bytes,
+            };
+            fork_fs::compare_file_ref(path, file, &found)?;
+        }
+        Ok(read)
+    }
+}
+
+/// The error of a pass that stopped: of the list where it did.
+pub(crate) fn stopped(
+    sources: &[Source],
+    readers: Vec<AccountReader<Input>>,
+    pinned: Option<&str>,
+    stopped: Stopped,
+) -> MigrateLedgerError {
+    let Stopped { lane, reason } = stopped;
+    let Some((source, reader)) = sources.iter().zip(readers).nth(lane) else {
+        // There is a list for every lane.
+        return MigrateLedgerError::NoSource;
+    };
+    let name = source.input.to_string();
+    match reason {
+        StopReason::Read(fork_ledger::json::StreamError::Read { source: error, .. }) => {
+            // The input's own error says more: a truncated gzip.
+            reader.into_source().damaged(error).into()
+        }
+        // That a list is another one than it should be explains everything else that is wrong.
+        reason => match (source.finish(reader, pinned), reason) {
+            (Err(error), _) if error.class() == Class::Wrong => error,
+            (_, StopReason::Read(error)) => MigrateLedgerError::Accounts {
+                name,
+                source: Box::new(error),
+            },
+            (_, StopReason::Work(error)) => work_error(name, error),
+        },
+    }
+}
+
+/// An error about the accounts of a list.
+pub(crate) fn work_error(name: String, error: PassError) -> MigrateLedgerError {
+    MigrateLedgerError::Work {
+        name,
+        source: Box::new(error),
+    }
+}
