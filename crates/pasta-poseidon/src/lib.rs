@@ -19,6 +19,8 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[doc(hidden)]
+pub mod bench;
 mod constants_kimchi;
 mod constants_legacy;
 mod fp;
@@ -28,7 +30,10 @@ mod kernel;
 mod limbs;
 mod permutation;
 mod rescaled;
+mod scalar;
 mod sponge;
+#[cfg(test)]
+mod textbook;
 
 pub use fp::Fp;
 pub use kernel::{Kernel, KernelError, hash_batch, hash_pairs};

@@ -3,9 +3,11 @@
 //! p = 2^254 + t with t < 2^126, so limb 2 is zero and limb 3 is a single bit: a reduction step
 //! costs three multiplications where a general modulus needs five.
 //!
+//! This is what [`crate::Fp`] computes with, also while compiling; permutations have arithmetic of
+//! their own ([`crate::scalar`]).
+//!
 //! Values are *loose*: a residue is any 256-bit number of its class, and every function says which
-//! range it takes and gives. The permutation saves all but three conditional subtractions per round
-//! that way. [`reduce_once`] gives the canonical residue at the end.
+//! range it takes and gives. [`reduce_once`] gives the canonical residue at the end.
 //!
 //! Everything wraps explicitly: the workspace builds releases with overflow checks, which would cost
 //! a branch per limb, and none of these sums can overflow (each function's bound shows it).
@@ -143,30 +145,6 @@ pub(crate) const fn square(a: &Limbs) -> Limbs {
     add([t[0], t[1], t[2], t[3]], &[w4, w5, w6, w7])
 }
 
-/// `(a[0] * b[0] + a[1] * b[1]) / 2^256`, loosely reduced, for one reduction instead of two.
-///
-/// For `b` below p the result is below `(a[0] + a[1]) / 4 + p` (and a few parts in 2^128): below 2p
-/// for `a` below 2p, and below 2.5p for `a` below 3p.
-#[inline(always)]
-pub(crate) const fn dot(a: &[Limbs; 2], b: &[Limbs; 2]) -> Limbs {
-    let t = dot_step([0; 4], a, b, 0);
-    let t = dot_step(t, a, b, 1);
-    let t = dot_step(t, a, b, 2);
-    dot_step(t, a, b, 3)
-}
-
-/// One limb of the left factors of [`dot`], and one Montgomery step.
-///
-/// With B the sum of the right factors, `t < B + p` goes to
-/// `(t + (2^64 - 1) * (B + p)) / 2^64 < B + p`. That is below 3p, so nothing is lost.
-#[inline(always)]
-const fn dot_step(t: Limbs, a: &[Limbs; 2], b: &[Limbs; 2], limb: usize) -> Limbs {
-    let t = row([t[0], t[1], t[2], t[3], 0], a[0][limb], &b[0]);
-    let t = row(t, a[1][limb], &b[1]);
-    let t = step(t);
-    [t[0], t[1], t[2], t[3]]
-}
-
 /// `a + b`; the caller knows that it is below 2^256.
 #[inline(always)]
 pub(crate) const fn add(a: Limbs, b: &Limbs) -> Limbs {
@@ -255,25 +233,6 @@ mod tests {
         #[test]
         fn any_number_times_a_canonical_one_is_below_two_p(a: Limbs, b in loose()) {
             prop_assert!(subtract(&mul(&a, &canonical(b)), &TWO_P).1);
-        }
-
-        #[test]
-        fn dots_are_sums_of_products(
-            a in prop::array::uniform2(loose()),
-            b in prop::array::uniform2(loose().prop_map(canonical)),
-            constant in loose().prop_map(canonical),
-        ) {
-            // As large as the permutation makes them: a power and a constant.
-            let a = a.map(|a| add(a, &constant));
-            let mut sum = [0; 4];
-            for (a, b) in a.iter().zip(&b) {
-                sum = canonical(add(sum, &canonical(mul(a, b))));
-            }
-            let dot = dot(&a, &b);
-            prop_assert_eq!(canonical(dot), sum);
-            // 2.5p and a little.
-            let bound = add(add(TWO_P, &[P[0] >> 1, P[1] >> 1, 0, 1 << 61]), &[0, 0, 4, 0]);
-            prop_assert!(subtract(&dot, &bound).1);
         }
     }
 

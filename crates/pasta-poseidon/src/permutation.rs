@@ -1,14 +1,11 @@
-//! The two Poseidon permutations, portable form.
+//! The two Poseidon permutations: their definition.
 //!
 //! Width 3, full rounds only, full 3x3 matrix. In every round each word is raised to the power
 //! alpha, the matrix is applied, then a row of constants is added; the legacy instance also adds a
 //! row before the first round. Source: o1-labs/proof-systems `poseidon/src/constants.rs`.
 
-use std::sync::LazyLock;
-
 use crate::fp::Fp;
-use crate::limbs::{self, Limbs};
-use crate::rescaled::Rescaled;
+use crate::limbs::Limbs;
 use crate::{constants_kimchi, constants_legacy};
 
 /// One of the two sets of Poseidon parameters.
@@ -100,178 +97,11 @@ const fn montgomery_row(row: &[Limbs; 3]) -> [Limbs; 3] {
     result
 }
 
-/// A rescaled permutation in Montgomery form, below p.
-struct Tables {
-    before: Option<[Limbs; 3]>,
-    rounds: Vec<RoundTable>,
-    last_constants: [Limbs; 3],
-    last_matrix: [[Limbs; 3]; 3],
-}
-
-struct RoundTable {
-    constants: [Limbs; 3],
-    columns: [[Limbs; 2]; 3],
-}
-
-static KIMCHI_TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::new(Instance::Kimchi));
-static LEGACY_TABLES: LazyLock<Tables> = LazyLock::new(|| Tables::new(Instance::Legacy));
-
-impl Tables {
-    fn new(instance: Instance) -> Self {
-        let Rescaled {
-            before,
-            rounds,
-            last_constants,
-            last_matrix,
-        } = Rescaled::new(instance);
-        let limbs = |element: Fp| *element.montgomery();
-        Self {
-            before: before.map(|row| row.map(limbs)),
-            rounds: rounds
-                .iter()
-                .map(|round| RoundTable {
-                    constants: round.constants.map(limbs),
-                    columns: round.columns.map(|row| row.map(limbs)),
-                })
-                .collect(),
-            last_constants: last_constants.map(limbs),
-            last_matrix: last_matrix.map(|row| row.map(limbs)),
-        }
-    }
-}
-
-/// Permutes three words.
-pub(crate) fn permute(instance: Instance, words: &[Fp; 3]) -> [Fp; 3] {
-    let start = [
-        *words[0].montgomery(),
-        *words[1].montgomery(),
-        *words[2].montgomery(),
-    ];
-    match instance {
-        Instance::Kimchi => rounds::<7>(&KIMCHI_TABLES, start),
-        Instance::Legacy => rounds::<5>(&LEGACY_TABLES, start),
-    }
-    .map(Fp::from_montgomery)
-}
-
-/// All rounds of a permutation, on loose residues below 2p; the result is below 2p.
-///
-/// A power of such a number is again below 2p and, with its constant, below 3p. Two products of
-/// those with constants below p give less than 2.5p; with power 0, which is reduced below p, that is
-/// less than 3.5p < 2^256: one conditional subtraction of 2p per word closes the round.
-#[inline(always)]
-fn rounds<const ALPHA: u32>(tables: &Tables, mut words: [Limbs; 3]) -> [Limbs; 3] {
-    if let Some(row) = &tables.before {
-        words = add_row(&words, row);
-    }
-    for round in &tables.rounds {
-        let [first, second, third] = add_row(&powers::<ALPHA>(&words), &round.constants);
-        let first = limbs::reduce_once(limbs::reduce_to_two_p(first));
-        let others = [second, third];
-        let [row_0, row_1, row_2] = &round.columns;
-        words = [
-            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_0), &first)),
-            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_1), &first)),
-            limbs::reduce_to_two_p(limbs::add(limbs::dot(&others, row_2), &first)),
-        ];
-    }
-    let powers = add_row(&powers::<ALPHA>(&words), &tables.last_constants);
-    let [first, second, third] = powers.map(limbs::reduce_to_two_p);
-    let others = [second, third];
-    tables.last_matrix.map(|[entry, row @ ..]| {
-        // Below 1.5p and below 2p.
-        let sum = limbs::add(limbs::mul(&first, &entry), &limbs::dot(&others, &row));
-        limbs::reduce_to_two_p(sum)
-    })
-}
-
-#[inline(always)]
-fn add_row(words: &[Limbs; 3], row: &[Limbs; 3]) -> [Limbs; 3] {
-    [
-        limbs::add(words[0], &row[0]),
-        limbs::add(words[1], &row[1]),
-        limbs::add(words[2], &row[2]),
-    ]
-}
-
-/// The powers of three loose residues below 2p, again loosely below 2p.
-///
-/// The same product for all three words comes before the next product: three independent ones keep
-/// the multiplier busy, whereas the chain of one word's products would leave it waiting.
-#[inline(always)]
-fn powers<const ALPHA: u32>(x: &[Limbs; 3]) -> [Limbs; 3] {
-    let second = squares(x);
-    let fourth = squares(&second);
-    if ALPHA == 7 {
-        products(&fourth, &products(&second, x))
-    } else {
-        products(&fourth, x)
-    }
-}
-
-#[inline(always)]
-fn squares(x: &[Limbs; 3]) -> [Limbs; 3] {
-    [
-        limbs::square(&x[0]),
-        limbs::square(&x[1]),
-        limbs::square(&x[2]),
-    ]
-}
-
-#[inline(always)]
-fn products(x: &[Limbs; 3], y: &[Limbs; 3]) -> [Limbs; 3] {
-    [
-        limbs::mul(&x[0], &y[0]),
-        limbs::mul(&x[1], &y[1]),
-        limbs::mul(&x[2], &y[2]),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
     use super::*;
-
-    /// The permutation from its definition, every operation fully reduced.
-    fn textbook(instance: Instance, start: [Fp; 3]) -> [Fp; 3] {
-        let (mds, constants, skipped) = match instance {
-            Instance::Kimchi => (&KIMCHI.mds, KIMCHI.round_constants.as_slice(), 0),
-            Instance::Legacy => (&LEGACY.mds, LEGACY.round_constants.as_slice(), 1),
-        };
-        let add = |words: [Fp; 3], row: &[Limbs; 3]| {
-            std::array::from_fn(|index| words[index] + Fp::from_montgomery(row[index]))
-        };
-        let start = constants[..skipped].iter().fold(start, add);
-        constants[skipped..].iter().fold(start, |words, row| {
-            let powers = words.map(|word| match instance {
-                Instance::Kimchi => word.pow7(),
-                Instance::Legacy => word.pow5(),
-            });
-            let product = |row: &[Limbs; 3]| {
-                row.iter()
-                    .zip(powers)
-                    .fold(Fp::ZERO, |sum, (entry, power)| {
-                        sum + Fp::from_montgomery(*entry) * power
-                    })
-            };
-            add(std::array::from_fn(|index| product(&mds[index])), row)
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(500))]
-
-        /// Enough rounds that a bound which is too tight for one value in a thousand is noticed.
-        #[test]
-        fn loose_rounds_equal_reduced_ones(words: [[u64; 4]; 3]) {
-            let words = words.map(Fp::from_limbs_reduced);
-            for instance in [Instance::Kimchi, Instance::Legacy] {
-                prop_assert_eq!(permute(instance, &words), textbook(instance, words));
-            }
-        }
-    }
 
     /// SHA-256 over matrix and constants, row by row, each as decimal text and a newline.
     fn transcription_digest(rows: &[&[[Limbs; 3]]]) -> String {

@@ -4,7 +4,8 @@
 //! `src/lib/hash_prefixes/hash_prefixes.ml`.
 
 use crate::fp::Fp;
-use crate::permutation::{self, Instance};
+use crate::kernel;
+use crate::permutation::Instance;
 
 /// Bytes of a padded prefix.
 const PREFIX_BYTES: usize = 20;
@@ -50,7 +51,7 @@ impl State {
     pub fn absorb_pair(&mut self, [first, second]: [Fp; 2]) {
         let [word_0, word_1, word_2] = self.words;
         let words = [word_0 + first, word_1 + second, word_2];
-        self.words = permutation::permute(self.instance, &words);
+        self.words = kernel::permute(self.instance, &words);
     }
 
     /// Absorbs the whole pairs of `inputs` and, as a block with a zero, an odd element at the end.

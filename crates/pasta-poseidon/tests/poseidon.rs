@@ -439,7 +439,7 @@ fn ragged_batches_are_refused() {
 
 #[test]
 fn kernels_have_names() {
-    assert_eq!(Kernel::ALL.map(Kernel::name), ["portable", "ifma"]);
+    assert_eq!(Kernel::ALL.map(Kernel::name), ["portable", "adx", "ifma"]);
     assert!(Kernel::Portable.is_available());
     assert!(Kernel::active().is_available());
     Kernel::check().unwrap();
