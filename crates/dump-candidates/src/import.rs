@@ -11,7 +11,8 @@ use fork_genesis::import::ImportError;
 use fork_genesis::network::Network;
 use fork_genesis::replayer::{self, ReplayerFacts};
 use fork_genesis::schedule::Schedule;
-use fork_ledger::json::{AccountJson, StreamError, read_account_array};
+use fork_ledger::batch::ListText;
+use fork_ledger::json::StreamError;
 use fork_types::document::{
     Candidate, CandidateLedger, EpochSeeds, FileRef, ForkBlock, Outcome, ScheduledGenesis,
     SourceRef,
@@ -21,7 +22,8 @@ use fork_worker::{Context, Input, InputArg};
 
 use crate::args::ImportArgs;
 use crate::error::{DumpError, LedgerError};
-use crate::sink::{LedgerSink, Listed};
+use crate::known::KnownAccounts;
+use crate::sink::{LedgerSink, LedgerSinks, Listed};
 
 /// Names of the account lists, the RFC's.
 const fn list_name(role: Role) -> &'static str {
@@ -183,8 +185,10 @@ impl ImportArgs {
             &self.staking_ledger,
             &self.next_staking_ledger,
         ) {
+            let mut known = None;
             let mut read = |role, argument, kind| {
-                read_list((role, argument), kind, sink(role)?, context, sources)
+                let (list, sink) = ((role, argument), sink(role)?);
+                read_list(list, kind, sink, &mut known, context, sources)
             };
             let lists = Lists {
                 staged: read(Role::Genesis, staged, "staged-ledger")?,
@@ -193,24 +197,10 @@ impl ImportArgs {
             };
             return Ok((Document::Files, lists));
         }
-        let mut sinks = [
-            sink(Role::Genesis)?,
-            sink(Role::Staking)?,
-            sink(Role::Next)?,
-        ];
-        let visit = |role: Role, _index: u32, account: AccountJson<'static>| {
-            let [genesis, staking, next] = &mut sinks;
-            match role {
-                Role::Genesis => genesis,
-                Role::Staking => staking,
-                Role::Next => next,
-            }
-            .push(account)
-            .map_err(|source| LedgerError { role, source })
-        };
+        let mut sinks = LedgerSinks::create(sink)?;
         let (document, has_next, name) = if let Some(argument) = &self.fork_config {
             let facts = self.read_document(argument, "fork-config", context, sources, |input| {
-                fork_config::read(input, visit).map_err(Box::new)
+                fork_config::read_lists(input, &mut sinks).map_err(Box::new)
             })?;
             let has_next = facts.epochs.next.is_some();
             (Document::ForkConfig(facts), has_next, argument.to_string())
@@ -218,12 +208,12 @@ impl ImportArgs {
             let argument = self.replayer_output.as_ref().ok_or(DumpError::NoSource)?;
             let facts =
                 self.read_document(argument, "replayer-output", context, sources, |input| {
-                    replayer::read(input, visit).map_err(Box::new)
+                    replayer::read_lists(input, &mut sinks).map_err(Box::new)
                 })?;
             let has_next = facts.epochs.next.is_some();
             (Document::Replayer(facts), has_next, argument.to_string())
         };
-        let [genesis, staking, next] = sinks;
+        let [genesis, staking, next] = sinks.into_sinks();
         let finish = |role: Role, sink: LedgerSink| {
             sink.finish().map_err(|source| DumpError::Import {
                 name: name.clone(),
@@ -452,14 +442,18 @@ fn read_list(
     (role, argument): (Role, &InputArg),
     kind: &'static str,
     mut sink: LedgerSink,
+    known: &mut Option<KnownAccounts>,
     context: &Context,
     sources: &mut Vec<SourceRef>,
 ) -> Result<Listed, DumpError> {
     let mut input = Input::open(argument, kind, context)?;
-    let read = read_account_array(&mut input, |_, account| {
-        sink.push(account)
-            .map_err(|source| LedgerError { role, source })
-    });
+    let failed = |source| LedgerError { role, source };
+    let mut list = ListText::new(&mut input);
+    let read = match sink.take(&mut list, known) {
+        Err(error) => Err(StreamError::Visit(failed(error))),
+        Ok(taken) if taken.is_complete => Ok(()),
+        Ok(_) => list.read_rest(|_, account| sink.push(account).map_err(failed)),
+    };
     read.map_err(|error| match error {
         StreamError::Read { source, .. } => DumpError::from(input.damaged(source)),
         source => DumpError::List {

@@ -9,6 +9,7 @@
 mod args;
 mod error;
 mod import;
+mod known;
 mod sink;
 
 pub use args::{Args, Command, ImportArgs};

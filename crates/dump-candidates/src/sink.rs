@@ -1,16 +1,19 @@
-//! Where the accounts of one ledger go: into the candidate's list, and through the hashes.
+//! Where the accounts of the ledgers go: into the candidate's lists, and through the hashes.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fork_fs::{AtomicFile, FsError, HashingWriter, Operation};
-use fork_ledger::batch::{BATCH_ACCOUNTS, BatchReader};
+use fork_genesis::import::AccountLists;
+use fork_ledger::batch::{BATCH_ACCOUNTS, BatchReader, ListText, Taken};
 use fork_ledger::json::AccountJson;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
 use fork_types::document::FileRef;
-use fork_types::{Era, LedgerHash};
+use fork_types::{Era, LedgerHash, Role};
 
-use crate::error::SinkError;
+use crate::error::{LedgerError, SinkError};
+use crate::known::{KnownAccounts, ListedAccounts, Wanted, list_accounts};
 
 /// Bytes collected before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -23,12 +26,86 @@ pub(crate) struct Listed {
     pub(crate) total: u128,
 }
 
+/// The account lists being written, and what of one helps with the others.
+pub(crate) struct LedgerSinks {
+    genesis: LedgerSink,
+    staking: LedgerSink,
+    next: LedgerSink,
+    /// Accounts of the list that was taken first.
+    known: Option<KnownAccounts>,
+}
+
+impl LedgerSinks {
+    /// Sinks made by `create`.
+    pub(crate) fn create<E>(create: impl Fn(Role) -> Result<LedgerSink, E>) -> Result<Self, E> {
+        Ok(Self {
+            genesis: create(Role::Genesis)?,
+            staking: create(Role::Staking)?,
+            next: create(Role::Next)?,
+            known: None,
+        })
+    }
+
+    /// The sinks for genesis, staking and next.
+    pub(crate) fn into_sinks(self) -> [LedgerSink; 3] {
+        [self.genesis, self.staking, self.next]
+    }
+}
+
+impl AccountLists for LedgerSinks {
+    type Error = LedgerError;
+
+    fn take<R: Read + Send>(
+        &mut self,
+        role: Role,
+        list: &mut ListText<R, LedgerError>,
+    ) -> Result<Taken, LedgerError> {
+        let Self {
+            genesis,
+            staking,
+            next,
+            known,
+        } = self;
+        by_role(role, [genesis, staking, next])
+            .take(list, known)
+            .map_err(|source| LedgerError { role, source })
+    }
+
+    fn take_one(
+        &mut self,
+        role: Role,
+        _index: u32,
+        account: AccountJson<'static>,
+    ) -> Result<(), LedgerError> {
+        let Self {
+            genesis,
+            staking,
+            next,
+            ..
+        } = self;
+        by_role(role, [genesis, staking, next])
+            .push(account)
+            .map_err(|source| LedgerError { role, source })
+    }
+}
+
+/// The sink of a role among those of genesis, staking and next.
+const fn by_role(role: Role, [genesis, staking, next]: [&mut LedgerSink; 3]) -> &mut LedgerSink {
+    match role {
+        Role::Genesis => genesis,
+        Role::Staking => staking,
+        Role::Next => next,
+    }
+}
+
 /// One account list being written.
+///
+/// Accounts come in whole batches that were worked on elsewhere, or one by one.
 pub(crate) struct LedgerSink {
     name: &'static str,
     path: PathBuf,
     file: BufWriter<HashingWriter<AtomicFile>>,
-    reader: BatchReader,
+    reader: Arc<BatchReader>,
     pending: Vec<AccountJson<'static>>,
     text: Vec<u8>,
     accounts: u32,
@@ -50,13 +127,56 @@ impl LedgerSink {
             name,
             path,
             file: BufWriter::with_capacity(BUFFER_BYTES, HashingWriter::new(file)),
-            reader: BatchReader::new(era, ignore_missing),
-            pending: Vec::with_capacity(BATCH_ACCOUNTS),
+            reader: Arc::new(BatchReader::new(era, ignore_missing)),
+            pending: Vec::new(),
             text: Vec::new(),
             accounts: 0,
             root: with_root.then(|| RootBuilder::new(era, era.depth())),
             total: 0,
         })
+    }
+
+    /// Takes accounts of a list in whole batches, which leaves those of the first list in `known`.
+    /// A list that is not taken to its end goes on with [`Self::push`].
+    pub(crate) fn take<R: Read + Send, E: std::error::Error + Send + 'static>(
+        &mut self,
+        list: &mut ListText<R, E>,
+        known: &mut Option<KnownAccounts>,
+    ) -> Result<Taken, SinkError> {
+        let reader = Arc::clone(&self.reader);
+        let before = known.take();
+        let mut collected = KnownAccounts::default();
+        let wanted = Wanted {
+            leaves: self.root.is_some(),
+            known: before.is_none(),
+        };
+        let taken = list.take(
+            |batch| list_accounts(&reader, before.as_ref(), wanted, batch),
+            |jobs| {
+                for mut job in jobs {
+                    self.append(&job)?;
+                    collected.extend(&mut job.known);
+                }
+                Ok::<(), SinkError>(())
+            },
+        )?;
+        *known = Some(before.unwrap_or(collected));
+        Ok(taken)
+    }
+
+    /// Adds accounts that are read and hashed; never between accounts that come one by one.
+    fn append(&mut self, listed: &ListedAccounts) -> Result<(), SinkError> {
+        self.total += listed.total;
+        if let Some(root) = &mut self.root {
+            root.extend_from_slice(&listed.leaves)?;
+        }
+        self.accounts = self
+            .accounts
+            .checked_add(listed.accounts)
+            .ok_or(SinkError::TooManyAccounts)?;
+        self.file
+            .write_all(&listed.text)
+            .map_err(|source| FsError::io(Operation::Write, &self.path, source).into())
     }
 
     pub(crate) fn push(&mut self, account: AccountJson<'static>) -> Result<(), SinkError> {

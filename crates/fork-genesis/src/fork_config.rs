@@ -17,8 +17,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::fork_point::{ForkPoint, ForkPointJson};
 use crate::import::{
-    Decoder, EpochSeeds, ImportError, ImportedEpochs, ImportedLedger, LedgerObject, Lists,
-    Nullable, Paths, Seen, run,
+    AccountLists, Decoder, Document, EpochSeeds, ImportError, ImportedEpochs, ImportedLedger, Json,
+    LedgerObject, Lists, Nullable, Paths, Seen, run, run_lists,
 };
 use crate::text::shown;
 use crate::timestamp::GenesisTimestamp;
@@ -89,7 +89,38 @@ where
     F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
     E: std::error::Error + 'static,
 {
-    let raw = run(DECODER.document, source, visit, |json, lists| {
+    run::<ForkConfig, _, _, _>(source, visit)?.decode()
+}
+
+/// As [`read`], on all threads of the current rayon pool, for somebody who takes accounts in
+/// batches of text.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_lists<R, L>(source: R, lists: &mut L) -> Result<ForkConfigFacts, ImportError<L::Error>>
+where
+    R: Read + Send,
+    L: AccountLists,
+{
+    run_lists::<ForkConfig, _, _>(source, lists)?.decode()
+}
+
+struct ForkConfig;
+
+impl Document for ForkConfig {
+    const NAME: &'static str = DECODER.document;
+    type Raw = Raw;
+
+    fn read<R, F, E>(
+        json: &mut Json<R>,
+        lists: &mut Lists<'_, F, E>,
+    ) -> Result<Raw, serde_json::Error>
+    where
+        R: Read,
+        F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
+        E: std::error::Error + 'static,
+    {
         let mut raw = Raw::default();
         let document = ObjectSeed {
             raw: &mut raw,
@@ -98,8 +129,7 @@ where
         };
         raw.document_is_null = Nullable::new(document).deserialize(json)?.is_none();
         Ok(raw)
-    })?;
-    raw.decode()
+    }
 }
 
 /// The document as found.

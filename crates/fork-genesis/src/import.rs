@@ -4,10 +4,13 @@ use fork_ledger::json::LedgerObjectMeta;
 use fork_types::{EpochSeed, LedgerHash};
 
 mod error;
+mod lists;
 mod seed;
 
 pub use error::{ImportError, Progress};
-pub(crate) use seed::{EpochSeeds, LedgerObject, Lists, Nullable, Seen, run};
+pub use lists::AccountLists;
+pub(crate) use lists::run_lists;
+pub(crate) use seed::{Document, EpochSeeds, Json, LedgerObject, Lists, Nullable, Seen, run};
 
 /// One ledger of an imported document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use fork_types::{Role, StateHash};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::import::{
-    Decoder, EpochSeeds, ImportError, ImportedEpochs, ImportedLedger, LedgerObject, Lists,
-    Nullable, Paths, Seen, run,
+    AccountLists, Decoder, Document, EpochSeeds, ImportError, ImportedEpochs, ImportedLedger, Json,
+    LedgerObject, Lists, Nullable, Paths, Seen, run, run_lists,
 };
 use crate::text::shown;
 
@@ -73,10 +73,40 @@ where
     F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
     E: std::error::Error + 'static,
 {
-    run(DECODER.document, source, visit, |json, lists| {
+    run::<Replayer, _, _, _>(source, visit)?.decode()
+}
+
+/// As [`read`], on all threads of the current rayon pool, for somebody who takes accounts in
+/// batches of text.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_lists<R, L>(source: R, lists: &mut L) -> Result<ReplayerFacts, ImportError<L::Error>>
+where
+    R: Read + Send,
+    L: AccountLists,
+{
+    run_lists::<Replayer, _, _>(source, lists)?.decode()
+}
+
+struct Replayer;
+
+impl Document for Replayer {
+    const NAME: &'static str = DECODER.document;
+    type Raw = Raw;
+
+    fn read<R, F, E>(
+        json: &mut Json<R>,
+        lists: &mut Lists<'_, F, E>,
+    ) -> Result<Raw, serde_json::Error>
+    where
+        R: Read,
+        F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
+        E: std::error::Error + 'static,
+    {
         DocumentSeed(lists).deserialize(json)
-    })?
-    .decode()
+    }
 }
 
 #[derive(Default)]

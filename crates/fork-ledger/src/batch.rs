@@ -38,9 +38,13 @@ use crate::json::{
 };
 use crate::verification_key::VkHashCache;
 
+mod list_text;
 mod reader;
+mod text_parser;
 
+pub use list_text::{ListText, Taken, TextBatch, UnreadText};
 pub use reader::AccountReader;
+pub use text_parser::{NormalForm, TextParser};
 
 /// Accounts worked on together: enough to keep all cores busy, few enough (some MiB) not to matter.
 pub const BATCH_ACCOUNTS: usize = 8192;
@@ -68,6 +72,27 @@ impl AccountBatch {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Balance of each account in nanomina, 0 for those of other tokens.
+    #[must_use]
+    pub fn default_token_balances(&self) -> Vec<u64> {
+        match self {
+            Self::V1(accounts) => accounts
+                .iter()
+                .map(|account| match account.token_id {
+                    1 => account.balance.nanomina(),
+                    _ => 0,
+                })
+                .collect(),
+            Self::Later(accounts) => accounts
+                .iter()
+                .map(|account| match account.token_id == TokenId::DEFAULT {
+                    true => account.balance.nanomina(),
+                    false => 0,
+                })
+                .collect(),
+        }
     }
 
     /// Sum of the balances of the default token, in nanomina.
@@ -144,6 +169,12 @@ impl BatchReader {
             keys: VerificationKeyCache::new(),
             hasher: LeafHasher::new(era),
         }
+    }
+
+    /// A parser of account texts by the same rules. One for each thread.
+    #[must_use]
+    pub fn text_parser(&self) -> TextParser<'_> {
+        TextParser::new(self)
     }
 
     /// Converts a batch whose first account has leaf index `first`.

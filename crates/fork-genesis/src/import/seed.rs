@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::Read;
 use std::marker::PhantomData;
 
-use fork_ledger::json::stream::{AccountSink, AccountsSeed, LedgerObjectSeed, ReadBudget};
+use fork_ledger::json::stream::{
+    AccountSink, AccountsSeed, LedgerObjectSeed, ListStart, ReadBudget,
+};
 use fork_ledger::json::{AccountJson, LedgerObjectMeta, StreamError};
 use fork_types::Role;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -15,67 +17,106 @@ use super::error::{ImportError, Progress};
 pub(crate) struct Lists<'b, F, E: std::error::Error + 'static> {
     visit: F,
     budget: &'b ReadBudget,
+    /// Who reads the start of each list, if it is not read here.
+    start: Option<&'b dyn Fn(Role) -> Option<ListStart>>,
     progress: Progress,
     /// serde's errors are texts, so the typed one waits here.
     failure: Option<(Role, StreamError<E>)>,
 }
 
-/// Reads a whole document of lists with `read`, and says what went wrong in typed errors.
-pub(crate) fn run<R, F, E, T>(
-    document: &'static str,
-    source: R,
-    visit: F,
-    read: impl FnOnce(
-        &mut serde_json::Deserializer<serde_json::de::IoRead<BudgetReader<'_, R>>>,
-        &mut Lists<'_, F, E>,
-    ) -> Result<T, serde_json::Error>,
-) -> Result<T, ImportError<E>>
+/// The parser of a document.
+pub(crate) type Json<R> = serde_json::Deserializer<serde_json::de::IoRead<R>>;
+
+/// A kind of document with lists in it.
+pub(crate) trait Document {
+    /// What it is called in errors.
+    const NAME: &'static str;
+    /// All of it but the accounts, as found.
+    type Raw;
+
+    /// Reads it without looking at what is behind it.
+    fn read<R, F, E>(
+        json: &mut Json<R>,
+        lists: &mut Lists<'_, F, E>,
+    ) -> Result<Self::Raw, serde_json::Error>
+    where
+        R: Read,
+        F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
+        E: std::error::Error + 'static;
+}
+
+/// Reads a whole document of lists, and says what went wrong in typed errors.
+pub(crate) fn run<D, R, F, E>(source: R, visit: F) -> Result<D::Raw, ImportError<E>>
 where
+    D: Document,
     R: Read,
+    F: FnMut(Role, u32, AccountJson<'static>) -> Result<(), E>,
     E: std::error::Error + 'static,
 {
     let budget = ReadBudget::new();
-    let mut lists = Lists {
-        visit,
-        budget: &budget,
-        progress: Progress::default(),
-        failure: None,
-    };
+    let mut lists = Lists::new(visit, &budget);
     let mut json = serde_json::Deserializer::from_reader(budget.reader(source));
-    let result = read(&mut json, &mut lists).and_then(|value| json.end().map(|()| value));
-    let Lists {
-        progress, failure, ..
-    } = lists;
-    result.map_err(|source| match failure {
-        Some((_, StreamError::Visit(error))) => ImportError::Visit(error),
-        _ if budget.is_exceeded() => ImportError::TooLarge {
-            document,
-            progress,
-            bytes_max: budget.item_bytes_max(),
-        },
-        Some((role, source)) => ImportError::List {
-            document,
-            role,
-            source,
-        },
-        None if source.is_io() => ImportError::Read {
-            document,
-            progress,
-            source: source.into(),
-        },
-        None => ImportError::Json {
-            document,
-            progress,
-            source,
-        },
-    })
+    let result = D::read(&mut json, &mut lists).and_then(|raw| json.end().map(|()| raw));
+    lists.finish(D::NAME, result)
 }
 
-/// What the document is read through.
-pub(crate) type BudgetReader<'b, R> =
-    std::io::BufReader<fork_ledger::json::stream::BoundedReader<'b, R>>;
+impl<'b, F, E: std::error::Error + 'static> Lists<'b, F, E> {
+    /// Lists that are given to `visit` from their first account on.
+    pub(super) fn new(visit: F, budget: &'b ReadBudget) -> Self {
+        Self {
+            visit,
+            budget,
+            start: None,
+            progress: Progress::default(),
+            failure: None,
+        }
+    }
 
-impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
+    /// Lists whose first accounts are read by `start`.
+    pub(super) fn started_by(self, start: &'b dyn Fn(Role) -> Option<ListStart>) -> Self {
+        Self {
+            start: Some(start),
+            ..self
+        }
+    }
+
+    /// Turns what serde returned for the `document` into what happened.
+    pub(super) fn finish<T>(
+        self,
+        document: &'static str,
+        result: Result<T, serde_json::Error>,
+    ) -> Result<T, ImportError<E>> {
+        let Self {
+            budget,
+            progress,
+            failure,
+            ..
+        } = self;
+        result.map_err(|source| match failure {
+            Some((_, StreamError::Visit(error))) => ImportError::Visit(error),
+            _ if budget.is_exceeded() => ImportError::TooLarge {
+                document,
+                progress,
+                bytes_max: budget.item_bytes_max(),
+            },
+            Some((role, source)) => ImportError::List {
+                document,
+                role,
+                source,
+            },
+            None if source.is_io() => ImportError::Read {
+                document,
+                progress,
+                source: source.into(),
+            },
+            None => ImportError::Json {
+                document,
+                progress,
+                source,
+            },
+        })
+    }
+
     fn ledger<'de, D>(&mut self, role: Role, value: D) -> Result<LedgerObjectMeta, D::Error>
     where
         D: Deserializer<'de>,
@@ -84,6 +125,9 @@ impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
         let visit = &mut self.visit;
         let mut sink =
             AccountSink::new(|index, account| visit(role, index, account)).with_budget(self.budget);
+        if let Some(start) = self.start {
+            sink = sink.with_start(move || start(role));
+        }
         let result = LedgerObjectSeed::new(&mut sink).deserialize(value);
         self.progress = Progress(Some((role, sink.count())));
         if result.is_err() {
@@ -100,6 +144,9 @@ impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
         let visit = &mut self.visit;
         let mut sink =
             AccountSink::new(|index, account| visit(role, index, account)).with_budget(self.budget);
+        if let Some(start) = self.start {
+            sink = sink.with_start(move || start(role));
+        }
         let result = object.next_value_seed(AccountsSeed::new(&mut sink));
         self.progress = Progress(Some((role, sink.count())));
         if result.is_err() {
@@ -108,7 +155,6 @@ impl<F, E: std::error::Error + 'static> Lists<'_, F, E> {
         result
     }
 }
-
 /// Reads a `ledger` object.
 pub(crate) struct LedgerObject<'s, 'b, F, E: std::error::Error + 'static>(
     pub(crate) &'s mut Lists<'b, F, E>,

@@ -119,6 +119,8 @@ pub struct BlockReader<R> {
     block_bytes: usize,
     /// Whether there was no account yet.
     first: bool,
+    /// Whether the list is a part of a document that goes on behind it.
+    in_document: bool,
     source_ended: bool,
     failure: Option<io::Error>,
     end: Option<BlocksEnd>,
@@ -146,11 +148,24 @@ impl<R: Read> BlockReader<R> {
             scanner: Scanner::new(),
             block_bytes,
             first: true,
+            in_document: false,
             source_ended: false,
             failure: None,
             end: None,
             spare_buffers: Vec::new(),
             spare_ranges: Vec::new(),
+        }
+    }
+
+    /// Reads a list inside of a document, from behind its `[`, which is at `position`. The blocks
+    /// end with the `]`; it and what follows is not in them, see [`Self::into_unread`].
+    pub(crate) fn in_document(source: R, position: TextPosition, block_bytes: usize) -> Self {
+        Self {
+            preamble: None,
+            position,
+            scanner: Scanner::in_document(),
+            in_document: true,
+            ..Self::with_block_bytes(source, block_bytes)
         }
     }
 
@@ -211,6 +226,16 @@ impl<R: Read> BlockReader<R> {
         let read = Cursor::new(self.buffer.get(..self.filled).unwrap_or_default());
         read.chain(Failing(self.failure.take()))
             .chain(self.source.by_ref().take(unread))
+    }
+
+    /// What was read and is in no block.
+    pub(crate) fn into_unread(mut self) -> Unread {
+        self.buffer.truncate(self.filled);
+        Unread {
+            text: self.buffer,
+            failure: self.failure,
+            source_ended: self.source_ended,
+        }
     }
 
     /// Takes back the buffers of a block that is done with.
@@ -299,6 +324,7 @@ impl<R: Read> BlockReader<R> {
         let too_long = u64::try_from(self.filled).is_ok_and(|filled| filled > ITEM_BYTES_MAX);
         match self.scanner.place() {
             Place::Stopped => Some(BlocksEnd::Odd),
+            Place::Closed if self.in_document => Some(BlocksEnd::Complete),
             Place::Closed if self.source_ended && self.failure.is_none() => {
                 Some(BlocksEnd::Complete)
             }
@@ -314,9 +340,20 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
+/// What a [`BlockReader`] took from its source and gave to nobody.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// The text.
+    pub(crate) text: Vec<u8>,
+    /// Why the source gave no more than it.
+    pub(crate) failure: Option<io::Error>,
+    /// Whether the source has nothing behind the text; it must not be read again then.
+    pub(crate) source_ended: bool,
+}
+
 /// Gives an error once, or is empty.
 #[derive(Debug)]
-struct Failing(Option<io::Error>);
+pub(crate) struct Failing(pub(crate) Option<io::Error>);
 
 impl Read for Failing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

@@ -18,6 +18,9 @@ use crate::account::{Account, Permissions, Timing, TokenSymbol, Zkapp};
 
 mod cursor;
 mod members;
+mod normal;
+
+pub(crate) use normal::is_normal;
 
 use cursor::{Cursor, Once};
 
@@ -77,7 +80,7 @@ impl<'k> FastParser<'k> {
     }
 
     /// The account, when its text leaves no doubt.
-    pub(super) fn fast(&mut self, text: &[u8]) -> Option<Account> {
+    pub(crate) fn fast(&mut self, text: &[u8]) -> Option<Account> {
         let defaults = self.defaults?;
         let mut cursor = Cursor::new(text);
         let mut found = Found::default();

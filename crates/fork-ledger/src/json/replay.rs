@@ -33,15 +33,35 @@ pub(crate) fn replay<T>(
     rest: impl Read,
     convert: impl Fn(&AccountJson<'_>) -> Result<T, AccountError>,
 ) -> Result<Vec<T>, StreamError<ListedAccountError>> {
+    let mut found = Vec::new();
+    replay_list(position, accounts, rest, |index, account| {
+        found.push(convert(&account).map_err(|error| error.at(index, &account))?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The same, with each account given to `visit` as [`read_account_array`] does.
+///
+/// [`read_account_array`]: super::read_account_array
+///
+/// # Errors
+///
+/// As [`read_account_array`](super::read_account_array).
+pub(crate) fn replay_list<E: std::error::Error + 'static>(
+    position: TextPosition,
+    accounts: u32,
+    rest: impl Read,
+    mut visit: impl FnMut(u32, AccountJson<'static>) -> Result<(), E>,
+) -> Result<(), StreamError<E>> {
     let budget = ReadBudget::new();
     let text = beginning(position, accounts > 0).chain(budget.bounded(rest));
     let mut json =
         serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, text));
-    let mut found = Vec::new();
     let mut sink = AccountSink::new(|index, account: AccountJson<'static>| {
         // The one account of the beginning stands for all that were read before.
         if index >= accounts {
-            found.push(convert(&account).map_err(|error| error.at(index, &account))?);
+            visit(index, account)?;
         }
         Ok(())
     })
@@ -50,8 +70,7 @@ pub(crate) fn replay<T>(
     let result = AccountsSeed::new(&mut sink)
         .deserialize(&mut json)
         .and_then(|_| json.end());
-    sink.finish(result)?;
-    Ok(found)
+    sink.finish(result)
 }
 
 /// A text that ends at `position` and starts a list, with one account in it or none.

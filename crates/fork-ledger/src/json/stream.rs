@@ -142,6 +142,28 @@ pub struct AccountSink<'b, F, E: std::error::Error + 'static> {
     first_public_key: Option<String>,
     failure: Option<StreamError<E>>,
     budget: Option<&'b ReadBudget>,
+    start: Option<StartHook<'b>>,
+}
+
+/// The accounts at the start of a list that were read by somebody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListStart {
+    /// How many they are.
+    pub accounts: u32,
+    /// Public key of the first one, as [`LedgerObjectMeta`] has it.
+    pub first_public_key: Option<String>,
+    /// Whether one item of any kind stands in the text for all of them. Without it the text goes
+    /// on with the end of the list.
+    pub has_stand_in: bool,
+}
+
+/// Called when the parser is behind the `[` of a list.
+struct StartHook<'b>(Box<dyn FnOnce() -> Option<ListStart> + 'b>);
+
+impl fmt::Debug for StartHook<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StartHook")
+    }
 }
 
 impl<F, E: std::error::Error + 'static> AccountSink<'_, F, E> {
@@ -155,6 +177,7 @@ impl<F, E: std::error::Error + 'static> AccountSink<'_, F, E> {
             first_public_key: None,
             failure: None,
             budget: None,
+            start: None,
         }
     }
 
@@ -221,7 +244,7 @@ impl<F, E: std::error::Error + 'static> AccountSink<'_, F, E> {
             });
         }
         if self.count == 0 {
-            self.first_public_key = account.pk.as_ref().map(|pk| shown(pk.as_str()));
+            self.first_public_key = public_key(&account);
         }
         (self.visit)(self.count, account).map_err(StreamError::Visit)?;
         self.count += 1;
@@ -244,6 +267,42 @@ impl<'b, F, E: std::error::Error + 'static> AccountSink<'b, F, E> {
             ..self
         }
     }
+
+    /// Calls `start` when the parser is behind the `[` of the list and has read nothing more, for
+    /// somebody else to read accounts from there; `None` stops the reading.
+    #[must_use]
+    pub fn with_start(mut self, start: impl FnOnce() -> Option<ListStart> + 'b) -> Self {
+        self.start = Some(StartHook(Box::new(start)));
+        self
+    }
+
+    /// Leaves the start of `list` to whom it was promised.
+    fn start<'de, A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<(), A::Error> {
+        let Some(StartHook(start)) = self.start.take() else {
+            return Ok(());
+        };
+        let start = start().ok_or_else(|| de::Error::custom("reading was stopped"))?;
+        if start.has_stand_in {
+            list.next_element::<IgnoredAny>()?;
+        }
+        self.count = start.accounts;
+        self.first_public_key = start.first_public_key;
+        if let Some(budget) = self.budget {
+            budget.refill();
+        }
+        Ok(())
+    }
+}
+
+/// The public key of an account as [`LedgerObjectMeta`] has it.
+fn public_key(account: &AccountJson<'_>) -> Option<String> {
+    account.pk.as_ref().map(|pk| shown(pk.as_str()))
+}
+
+/// The same of the text of an account.
+pub(crate) fn shown_public_key(text: &[u8]) -> Option<String> {
+    let account: AccountJson<'_> = serde_json::from_slice(text).ok()?;
+    public_key(&account)
 }
 
 /// Reads a JSON array of accounts into a sink; gives the number of accounts, or `None` for null.
@@ -288,6 +347,7 @@ where
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        self.sink.start(&mut list)?;
         while let Some(account) = list.next_element()? {
             if let Err(failure) = self.sink.accept(account) {
                 self.sink.failure = Some(failure);

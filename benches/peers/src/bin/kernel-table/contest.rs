@@ -123,7 +123,7 @@ fn one_at_a_time() -> Contestant {
     let start = start();
     let inputs = inputs(2 * SINGLE);
     Contestant {
-        name: "`portable`, one at a time".to_owned(),
+        name: "`hash`, one at a time".to_owned(),
         kernel: None,
         permutations: SINGLE,
         turn: Box::new(move || {

@@ -38,6 +38,8 @@ pub(super) struct Scanner {
     in_string: bool,
     /// Whether the last byte was a backslash that escapes the next.
     escaped: bool,
+    /// Whether more than blanks may follow the list.
+    in_document: bool,
 }
 
 impl Scanner {
@@ -51,7 +53,15 @@ impl Scanner {
             depth: 0,
             in_string: false,
             escaped: false,
+            in_document: false,
         }
+    }
+
+    /// The same for a list inside of a document, which goes on behind the `]`.
+    pub(super) const fn in_document() -> Self {
+        let mut scanner = Self::new();
+        scanner.in_document = true;
+        scanner
     }
 
     pub(super) const fn place(&self) -> Place {
@@ -84,6 +94,7 @@ impl Scanner {
                     self.offset = end;
                     self.place = Place::Between { separated: false };
                 }
+                Place::Closed if self.in_document => return,
                 Place::Closed => {
                     if !is_blank(text[self.offset]) {
                         self.place = Place::Stopped;

@@ -64,6 +64,42 @@ proptest! {
     }
 
     #[test]
+    fn normal_text_is_what_would_be_written(
+        (account, era) in account_and_era(),
+        seed: u64,
+        wild: bool,
+        broken in 0_usize..3,
+    ) {
+        let choices = &mut Choices(seed);
+        let mut text = spelled(&account, choices, wild);
+        for _ in 0..broken {
+            damage(&mut text, choices);
+        }
+        let mut written = Vec::new();
+        let is_account = general(&text, &mut Vec::new(), |json| {
+            json.write(&mut written);
+            from_fork_config(json, &rules(era, choices), &VerificationKeyCache::new())
+        });
+        if is_normal(&text) && is_account.is_some() {
+            prop_assert_eq!(&written, &text, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn exports_are_normal((mut account, _) in account_and_era()) {
+        account.token_symbol = TokenSymbol::new(b"MINA").unwrap();
+        account.zkapp = None;
+        let mut text = Vec::new();
+        write_account_json(&account, &mut text);
+        prop_assert!(is_normal(&text));
+        for at in [1, text.len() - 1] {
+            let mut blank = text.clone();
+            blank.insert(at, b' ');
+            prop_assert!(!is_normal(&blank));
+        }
+    }
+
+    #[test]
     fn remembered_permissions_are_those_of_the_text(
         accounts in proptest::collection::vec(arbitrary::account(Era::Mesa), 1..10),
         seed: u64,

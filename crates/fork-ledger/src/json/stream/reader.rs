@@ -54,7 +54,7 @@ impl ReadBudget {
     }
 
     /// The same without a buffer.
-    pub(in crate::json) const fn bounded<R: Read>(&self, source: R) -> BoundedReader<'_, R> {
+    pub const fn bounded<R: Read>(&self, source: R) -> BoundedReader<'_, R> {
         BoundedReader {
             source,
             budget: self,
