@@ -38,10 +38,12 @@ use crate::json::{
 };
 use crate::verification_key::VkHashCache;
 
+mod dump_reader;
 mod list_text;
 mod reader;
 mod text_parser;
 
+pub use dump_reader::{DumpReader, ListReader};
 pub use list_text::{ListText, Taken, TextBatch, UnreadText};
 pub use reader::AccountReader;
 pub use text_parser::{NormalForm, TextParser};

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use fork_fs::FsError;
 use fork_genesis::BlockError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{AccountError, LedgerObjectError, ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
 use fork_store::StoreError;
-use fork_types::{Class, Fault, Role, StateHash};
+use fork_types::{Class, Era, Fault, Role, StateHash};
 use fork_worker::InputError;
 
 /// Why an account of a list was not taken.
@@ -71,6 +72,23 @@ pub enum InspectErrorKind {
         /// What is wrong, and after how many accounts.
         source: StreamError<LeafError>,
     },
+    /// The accounts to be converted.
+    #[error("could not convert the accounts of `{file}`")]
+    Convert {
+        /// Path or URL.
+        file: String,
+        /// What is wrong, and after how many accounts.
+        source: StreamError<ListedAccountError>,
+    },
+    /// An era whose accounts have no second form.
+    #[error("accounts of era {era} have no bin_prot form here")]
+    NoForm {
+        /// The era.
+        era: Era,
+    },
+    /// The file to be written.
+    #[error(transparent)]
+    File(FsError),
     /// The document has no such list.
     #[error("`{file}` has no accounts of the {role} ledger")]
     NoLedger {
@@ -187,6 +205,12 @@ impl From<InputError> for InspectError {
     }
 }
 
+impl From<FsError> for InspectError {
+    fn from(source: FsError) -> Self {
+        InspectErrorKind::File(source).into()
+    }
+}
+
 impl From<StoreError> for InspectError {
     fn from(source: StoreError) -> Self {
         InspectErrorKind::Store(source).into()
@@ -199,6 +223,9 @@ impl Fault for InspectError {
             InspectErrorKind::Input(error) => error.class(),
             InspectErrorKind::Accounts { source, .. } => source.class(),
             InspectErrorKind::LedgerObject { source, .. } => source.class(),
+            InspectErrorKind::Convert { source, .. } => source.class(),
+            InspectErrorKind::File(error) => error.class(),
+            InspectErrorKind::NoForm { .. } => Class::Usage,
             InspectErrorKind::NoLedger { .. }
             | InspectErrorKind::WinnerV1 { .. }
             | InspectErrorKind::NotComparable { .. } => Class::BadInput,
@@ -218,6 +245,8 @@ impl Fault for InspectError {
             InspectErrorKind::Input(error) => return error.hint(),
             InspectErrorKind::Accounts { source, .. } => return source.hint(),
             InspectErrorKind::LedgerObject { source, .. } => return source.hint(),
+            InspectErrorKind::Convert { source, .. } => return source.hint(),
+            InspectErrorKind::File(error) => return error.hint(),
             InspectErrorKind::Block { source, .. } => return source.hint(),
             InspectErrorKind::Store(error) => return error.hint(),
             InspectErrorKind::NoLedger {
@@ -251,6 +280,7 @@ impl Fault for InspectError {
             }
             InspectErrorKind::Winner(_)
             | InspectErrorKind::WinnerHash(_)
+            | InspectErrorKind::NoForm { .. }
             | InspectErrorKind::Stdout(_) => return None,
         };
         Some(text.to_owned())

@@ -1,8 +1,9 @@
-//! Looks into ledgers, blocks and ledger stores, and changes nothing.
+//! Looks into ledgers, blocks and ledger stores, and changes none of them.
 //!
 //! [`InspectLedger`] is the command line: `hash` and `accounts` compute roots and leaves from
 //! account lists, `block` recomputes a state hash, `scan` and `diff` read ledger stores and
-//! `tarball-name` gives the name a daemon looks for. The binary adds nothing but reporting.
+//! `tarball-name` gives the name a daemon looks for; `convert` writes an account list in its other
+//! form. The binary adds nothing but reporting.
 //!
 //! Every result that depends on a choice (era, loader, genesis winner, depth) names it, because
 //! another choice gives another root without any other sign.
@@ -11,6 +12,7 @@
 mod accounts;
 mod args;
 mod block;
+mod convert;
 mod document;
 mod error;
 mod hash;
@@ -20,10 +22,11 @@ mod worker;
 
 pub use accounts::{AccountLine, list_accounts};
 pub use args::{
-    AccountsArgs, BlockArgs, Command, DiffArgs, HashArgs, InspectLedger, ListArgs, Loader,
-    ScanArgs, TarballNameArgs, TarballPrefix, Winner,
+    AccountsArgs, BlockArgs, Command, ConvertArgs, DiffArgs, HashArgs, InspectLedger, ListArgs,
+    ListForm, Loader, ScanArgs, TarballNameArgs, TarballPrefix, Winner,
 };
 pub use block::{BlockReport, Check, Claim, EpochReport, ProblemReport, inspect_block};
+pub use convert::{ConvertReport, convert};
 pub use error::{InspectError, InspectErrorKind, LeafError};
 pub use hash::{HashReport, hash_list};
 pub use store::{DiffReport, DifferenceReport, FieldReport, diff, scan};

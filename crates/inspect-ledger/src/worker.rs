@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::accounts::{is_broken_pipe, list_accounts};
 use crate::args::{Command, InspectLedger};
 use crate::block::inspect_block;
+use crate::convert::convert;
 use crate::error::InspectError;
 use crate::hash::hash_list;
 use crate::store::{diff, scan};
@@ -34,6 +35,7 @@ impl Worker for InspectLedger {
             Command::Scan(args) => &args.reporting,
             Command::Diff(args) => &args.reporting,
             Command::TarballName(args) => &args.reporting,
+            Command::Convert(args) => &args.reporting,
         }
     }
 
@@ -61,6 +63,10 @@ impl Worker for InspectLedger {
                 let report = diff(&args)?;
                 context.emit(&report.human(), &report)?;
                 report.verdict(&args)?;
+            }
+            Command::Convert(args) => {
+                let report = convert(&args, context)?;
+                context.emit(&report.human(), &report)?;
             }
             Command::TarballName(args) => {
                 let name = tarball_name(args.prefix.name(), &args.root, args.era);

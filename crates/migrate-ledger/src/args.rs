@@ -23,7 +23,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "accounts")]
     pub candidate: Option<PathBuf>,
 
-    /// A bare account list instead of a candidate (path or URL, plain, gzip or zstd)
+    /// A bare account list instead of a candidate: JSON or a bin_prot dump (path or URL, plain, gzip
+    /// or zstd)
     #[arg(long, value_name = "FILE", conflicts_with = "candidate")]
     pub accounts: Option<InputArg>,
 

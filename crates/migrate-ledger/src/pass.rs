@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use fork_ledger::account::{Account, Timing, V1Account};
-use fork_ledger::batch::{AccountBatch, AccountReader, LeafHasher};
+use fork_ledger::batch::{AccountBatch, LeafHasher, ListReader};
 use fork_ledger::hash::{HashError, derive_token_ids, hash_v1_accounts};
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::{MerkleTree, RootBuilder, ledger_hash};
@@ -129,7 +129,7 @@ pub(crate) fn source_roots(
 /// Reads all lists to their ends. There are as many readers as lanes.
 pub(crate) fn run<R: Read + Send>(
     rule: Rule,
-    readers: &mut [AccountReader<R>],
+    readers: &mut [ListReader<R>],
     lanes: &mut [Lane],
     mut advance: impl FnMut(u64) + Send,
 ) -> Result<(), Box<Stopped>> {
@@ -151,9 +151,7 @@ pub(crate) fn run<R: Read + Send>(
 }
 
 /// The next batch of every list; an empty one after its end.
-fn read<R: Read + Send>(
-    readers: &mut [AccountReader<R>],
-) -> Result<Vec<AccountBatch>, Box<Stopped>> {
+fn read<R: Read + Send>(readers: &mut [ListReader<R>]) -> Result<Vec<AccountBatch>, Box<Stopped>> {
     readers
         .iter_mut()
         .enumerate()

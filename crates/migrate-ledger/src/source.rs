@@ -1,10 +1,10 @@
 //! The account lists of a run, and what is known about them beforehand.
 
 use fork_fs::Digested;
-use fork_ledger::batch::AccountReader;
+use fork_ledger::batch::ListReader;
 use fork_types::document::{Candidate, CandidateRef, ClaimedRoot, FileRef, SlotMeaning, SourceRef};
 use fork_types::{Class, Era, Fault, LedgerHash, Role, SlotSinceGenesis};
-use fork_worker::{Context, Input, InputArg};
+use fork_worker::{Context, Input, InputArg, InputError};
 use sha2::{Digest, Sha256};
 
 use crate::args::Args;
@@ -115,16 +115,24 @@ impl Source {
         era: Era,
         ignore_missing: bool,
         context: &Context,
-    ) -> Result<AccountReader<Input>, MigrateLedgerError> {
+    ) -> Result<ListReader<Input>, MigrateLedgerError> {
         let input = Input::open(&self.input, "accounts", context)?;
-        Ok(AccountReader::new(input, era, ignore_missing))
+        let name = input.name().to_owned();
+        ListReader::new(input, era, ignore_missing).map_err(|source| {
+            InputError::Damaged {
+                name,
+                bytes: 0,
+                source,
+            }
+            .into()
+        })
     }
 
     /// Reads what may be left of the list and compares its digest, which was taken on the way, with
     /// the candidate's or with `pinned`.
     pub(crate) fn finish(
         &self,
-        reader: AccountReader<Input>,
+        reader: ListReader<Input>,
         pinned: Option<&str>,
     ) -> Result<SourceRef, MigrateLedgerError> {
         let read = reader.into_source().finish(pinned)?;
@@ -142,7 +150,7 @@ impl Source {
 /// The error of a pass that stopped: of the list where it did.
 pub(crate) fn stopped(
     sources: &[Source],
-    readers: Vec<AccountReader<Input>>,
+    readers: Vec<ListReader<Input>>,
     pinned: Option<&str>,
     stopped: Stopped,
 ) -> MigrateLedgerError {

@@ -208,3 +208,56 @@ fn a_kernel_that_does_not_exist() {
     assert!(text.contains("`abacus`"), "{text}");
     place.nothing_left("out");
 }
+
+/// Both forms of a list are the same ledger, back and forth.
+#[test]
+fn dumps_in_bin_prot_are_the_lists_they_were_made_of() {
+    let place = Place::new();
+    Fixture::small().import(&place);
+    let convert = |from: &str, to: &str, output: &str| {
+        let arguments = [
+            "convert", from, "--era", "berkeley", "--to", to, "--output", output,
+        ];
+        place.json("inspect-ledger", &arguments)
+    };
+    let list = "candidate/staged_ledger.json";
+    let report = convert(list, "bin-prot", "list.bin");
+    assert_eq!(report["accounts"], 12);
+    convert("list.bin", "json", "list.json");
+    convert("list.json", "bin-prot", "again.bin");
+    let bytes = |name: &str| fs::read(place.path(name)).unwrap();
+    assert_eq!(bytes("list.bin"), bytes("again.bin"));
+    assert!(bytes("list.bin").len() < bytes(list).len());
+
+    let from_list = |list: &str, output: &str| {
+        let common = [
+            "--accounts",
+            list,
+            "--role",
+            "genesis",
+            "--from",
+            "berkeley",
+        ];
+        let more = ["--to", "mesa", "--fork-slot", FORK_SLOT];
+        let last = ["--unverified-source", "--output", output];
+        place.run("migrate-ledger", &[&common[..], &more, &last].concat())
+    };
+    from_list(list, "of-json").done();
+    from_list("list.bin", "of-dump").done();
+    let tarball = |output: &str| fs::read(place.tarball(output)).unwrap();
+    assert_eq!(tarball("of-json"), tarball("of-dump"));
+
+    let whole = bytes("list.bin");
+    fs::write(place.path("list.bin"), &whole[..whole.len() - 3]).unwrap();
+    let ran = from_list("list.bin", "cut");
+    place.nothing_left("cut");
+    ran.refused(5, &["list.bin", "ends in the middle"]);
+    let ran = place.run(
+        "inspect-ledger",
+        &[
+            "convert", "list.bin", "--era", "mesa", "--to", "json", "--output", "out",
+        ],
+    );
+    place.nothing_left("out");
+    ran.refused(5, &["list.bin", "era berkeley, expected mesa"]);
+}

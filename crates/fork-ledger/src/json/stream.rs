@@ -37,6 +37,7 @@ use super::ledger_object::{LedgerObjectMeta, PaddingBalanceJson};
 use super::members;
 use super::text::{Text, shown};
 use super::wire::AccountJson;
+use crate::dump::DumpDefect;
 
 mod reader;
 
@@ -61,6 +62,14 @@ pub enum StreamError<E: std::error::Error + 'static> {
         accounts: u32,
         /// What the parser says.
         source: serde_json::Error,
+    },
+    /// No account dump, or a damaged one.
+    #[error("malformed account dump after {accounts} complete accounts")]
+    Dump {
+        /// Accounts that were read before.
+        accounts: u32,
+        /// What is wrong.
+        source: DumpDefect,
     },
     /// Reading failed.
     #[error("could not read on after {accounts} complete accounts")]
@@ -103,6 +112,7 @@ impl<E: Fault> Fault for StreamError<E> {
             Self::Visit(error) => error.class(),
             Self::Read { .. } => Class::Environment,
             Self::Json { .. }
+            | Self::Dump { .. }
             | Self::ObjectInsteadOfArray
             | Self::NoArray { .. }
             | Self::ItemTooLarge { .. }
@@ -121,7 +131,12 @@ impl<E: Fault> Fault for StreamError<E> {
             Self::Json { source, .. } if source.is_eof() => {
                 Some("the document ends too early; it was cut while copying or dumping".to_owned())
             }
+            Self::Dump {
+                source: DumpDefect::Truncated,
+                ..
+            } => Some("it was cut while copying or dumping; fetch it again".to_owned()),
             Self::Json { .. }
+            | Self::Dump { .. }
             | Self::Read { .. }
             | Self::NoArray { .. }
             | Self::ItemTooLarge { .. }
