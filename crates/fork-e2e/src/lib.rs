@@ -1,2 +1,4 @@
-//! End-to-end tests of the workers, started as a pipeline starts them; the tests are in
-//! `tests/e2e`. There is nothing in here.
+//! End-to-end tests: the workers, started as a pipeline starts them, in `tests/e2e`; stores of every
+//! kind in `tests/store`. In here is what such tests run against.
+
+pub mod s3;

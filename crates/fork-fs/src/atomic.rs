@@ -1,12 +1,16 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{Advice, CWD, RenameFlags};
+use rustix::io::Errno;
+
 use crate::error::{FsError, Operation};
+use crate::hashing::{Digested, digest_of};
 use crate::registry;
 
 /// Mode of every file written: readable by all, whatever the umask.
@@ -100,16 +104,73 @@ impl AtomicFile {
     /// Fails when the disk or the directory refuses; then nothing is left at either name.
     pub fn commit(mut self) -> Result<(), FsError> {
         let target = self.target.clone();
-        self.file
-            .set_permissions(Permissions::from_mode(FILE_MODE))
-            .and_then(|()| self.file.sync_all())
-            .map_err(|source| FsError::io(Operation::Sync, &target, source))?;
+        self.flush_to_disk()?;
         fs::rename(&self.temporary, &target)
             .map_err(|source| FsError::io(Operation::Rename, &target, source))?;
         self.committed = true;
         registry::forget(&self.temporary);
         sync_directory(target.parent().unwrap_or(Path::new("")))
     }
+
+    /// As [`Self::commit`] unless something of the final name exists, which is then left as it is.
+    /// Says whether it was this file that got the name: of any number of writers, one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`].
+    pub fn commit_new(mut self) -> Result<bool, FsError> {
+        let target = self.target.clone();
+        self.flush_to_disk()?;
+        match rename_new(&self.temporary, &target) {
+            Ok(()) => {}
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(source) => return Err(FsError::io(Operation::Rename, &target, source)),
+        }
+        self.committed = true;
+        registry::forget(&self.temporary);
+        sync_directory(target.parent().unwrap_or(Path::new("")))?;
+        Ok(true)
+    }
+
+    /// Flushes to the disk, reads the whole file again and hashes it, so that a damaged file never
+    /// gets its final name. The system is asked to forget its copy first: what is read then comes
+    /// from the disk, where the system follows such advice.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn read_back(&mut self) -> Result<Digested, FsError> {
+        self.flush_to_disk()?;
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        let read_error = |source| FsError::io(Operation::Read, &self.target, source);
+        (&self.file)
+            .seek(SeekFrom::Start(0))
+            .map_err(read_error)
+            .and_then(|_| digest_of(&self.file, &self.target))
+    }
+
+    fn flush_to_disk(&self) -> Result<(), FsError> {
+        self.file
+            .set_permissions(Permissions::from_mode(FILE_MODE))
+            .and_then(|()| self.file.sync_all())
+            .map_err(|source| FsError::io(Operation::Sync, &self.target, source))
+    }
+}
+
+/// Renames unless `target` exists. File systems that cannot (NFS among them) can link: a link fails
+/// as well when its name is taken.
+fn rename_new(source: &Path, target: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, source, CWD, target, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(source, target),
+        result => Ok(result?),
+    }
+}
+
+fn link_new(source: &Path, target: &Path) -> io::Result<()> {
+    fs::hard_link(source, target)?;
+    // The target is there: a second name that stays behind is untidy, not wrong.
+    let _ = fs::remove_file(source);
+    Ok(())
 }
 
 impl Write for AtomicFile {
@@ -159,6 +220,59 @@ mod tests {
         write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_many_writers_one_gets_a_new_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.json");
+        let created = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..8)
+                .map(|number: u8| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let mut file = AtomicFile::create(path).unwrap();
+                        file.write_all(&[number; 1000]).unwrap();
+                        (number, file.commit_new().unwrap())
+                    })
+                })
+                .collect();
+            writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .filter_map(|(number, created)| created.then_some(number))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(created.len(), 1);
+        assert_eq!(fs::read(&path).unwrap(), [created[0]; 1000]);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_does_what_a_rename_cannot() {
+        let directory = tempfile::tempdir().unwrap();
+        let [a, b, target] = ["a", "b", "t"].map(|name| directory.path().join(name));
+        fs::write(&a, b"first").unwrap();
+        fs::write(&b, b"second").unwrap();
+        link_new(&a, &target).unwrap();
+        let error = link_new(&b, &target).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        assert!(!a.exists() && b.exists());
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"abc").unwrap();
+        let digest = file.read_back().unwrap();
+        assert_eq!(digest.bytes, 3);
+        assert!(digest.sha256.starts_with("ba7816bf"));
+        file.write_all(b"def").unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
     }
 
     #[test]

@@ -101,7 +101,12 @@ impl<W: Write> Write for HashingWriter<W> {
 ///
 /// Fails when the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<Digested, FsError> {
-    let mut reader = HashingReader::new(open(path)?);
+    digest_of(open(path)?, path)
+}
+
+/// Hashes what is left of an open file; `path` is for the error.
+pub(crate) fn digest_of(file: impl Read, path: &Path) -> Result<Digested, FsError> {
+    let mut reader = HashingReader::new(file);
     let mut buffer = vec![0; 1 << 18];
     loop {
         match reader.read(&mut buffer) {

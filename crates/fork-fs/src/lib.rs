@@ -12,8 +12,11 @@
 mod atomic;
 mod error;
 mod hashing;
+mod lock;
+mod moves;
 mod registry;
 mod staged;
+mod tree;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -22,8 +25,13 @@ use std::path::{Path, PathBuf};
 pub use atomic::{AtomicFile, write_atomic};
 pub use error::{FsError, FsErrorKind, Operation};
 pub use hashing::{Digested, HashingReader, HashingWriter, file_ref, sha256_file};
+pub use lock::FileLock;
+pub use moves::{remove_all, rename};
 pub use registry::remove_unfinished;
 pub use staged::{StagedDir, write_document};
+pub use tree::{
+    bytes_if_file, create_dir_all_flushed, list_files, open_if_file, remove_abandoned, remove_file,
+};
 
 use fork_types::document::{DOCUMENT_BYTES_MAX, Document};
 

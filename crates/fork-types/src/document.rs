@@ -123,6 +123,13 @@ macro_rules! document {
     };
 }
 
+mod capture;
+
+pub use capture::{
+    CaptureRecord, Chosen, ChosenBy, DaemonView, DaemonVote, JudgedCandidate, Refusal, SeenBlock,
+    SeenStopSlots, SelectionDocument, SelectionRule, StoreDocument, StoredCandidate, StoredLedger,
+};
+
 /// A file named by its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,8 +213,11 @@ pub struct Candidate {
     pub checks: Vec<Check>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// How it was selected among others; absent when it was imported. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Chosen>,
 }
-document!(Candidate, "forkpack.candidate", 1, "candidate.json");
+document!(Candidate, "forkpack.candidate", 2, "candidate.json");
 
 impl Candidate {
     /// The ledger of a role.

@@ -82,6 +82,11 @@ pub trait Worker: Parser {
     /// What an error message begins with, such as `failed to migrate`.
     const FAILED_TO: &'static str;
 
+    /// What the error message of this very run begins with, where commands differ.
+    fn failed_to(&self) -> &'static str {
+        Self::FAILED_TO
+    }
+
     /// How this run talks.
     fn reporting(&self) -> &ReportingArgs;
 
@@ -215,8 +220,9 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
     end_on_signals();
     let context = Context::new(worker.reporting());
     let format = context.format();
+    let failed_to = worker.failed_to();
     if let Err(error) = check_kernel() {
-        print::fault(W::FAILED_TO, &error, format);
+        print::fault(failed_to, &error, format);
         return error.class().exit_code();
     }
     let outcome = worker.run(&context);
@@ -230,7 +236,7 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
     match outcome {
         Ok(()) => fork_types::fault::EXIT_DONE,
         Err(WorkerError(fault)) => {
-            print::fault(W::FAILED_TO, fault.as_ref(), format);
+            print::fault(failed_to, fault.as_ref(), format);
             fault.class().exit_code()
         }
     }
