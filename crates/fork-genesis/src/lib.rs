@@ -34,6 +34,7 @@ pub mod network;
 pub mod protocol_state;
 pub mod replayer;
 pub mod schedule;
+pub mod selection;
 #[cfg(test)]
 mod shared;
 pub mod state_hash;
