@@ -1,10 +1,13 @@
 //! The command line.
 
+use crate::capture::CaptureArgs;
+use crate::list::ListArgs;
+use crate::select::SelectArgs;
 use clap::{ArgGroup, Parser, Subcommand};
 use fork_types::{Era, StateHash};
 use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerResult};
 
-/// Turn dumped fork state into a checked candidate directory
+/// Capture or import fork state, and turn it into a checked candidate directory
 #[derive(Clone, Debug, Parser)]
 #[command(name = "dump-candidates", version)]
 pub struct Args {
@@ -18,6 +21,12 @@ pub struct Args {
 pub enum Command {
     /// Import a fork config, the RFC's four files or a replayer output
     Import(Box<ImportArgs>),
+    /// Capture every fork candidate from running daemons into a store
+    Capture(Box<CaptureArgs>),
+    /// Show what is stored, and the branches around the fork
+    List(Box<ListArgs>),
+    /// Apply the written rule, and write the candidate it chooses
+    Select(Box<SelectArgs>),
 }
 
 /// Import a fork config, the RFC's four files or a replayer output
@@ -97,20 +106,43 @@ pub struct ImportArgs {
 
 impl Worker for Args {
     const NAME: &'static str = "dump-candidates";
-    const FAILED_TO: &'static str = "failed to import";
+    const FAILED_TO: &'static str = "failed";
+
+    fn failed_to(&self) -> &'static str {
+        match &self.command {
+            Command::Import(_) => "failed to import",
+            Command::Capture(_) => "failed to capture",
+            Command::List(_) => "failed to list",
+            Command::Select(_) => "failed to select",
+        }
+    }
 
     fn reporting(&self) -> &ReportingArgs {
-        let Command::Import(import) = &self.command;
-        &import.reporting
+        match &self.command {
+            Command::Import(import) => &import.reporting,
+            Command::Capture(capture) => &capture.reporting,
+            Command::List(list) => &list.reporting,
+            Command::Select(select) => &select.reporting,
+        }
     }
 
     fn run(self, context: &Context) -> WorkerResult {
-        let Command::Import(import) = &self.command;
-        let candidate = import.import(context)?;
-        context.emit(
-            &crate::import::summary(&candidate, &import.output.output),
-            &candidate,
-        )?;
+        match &self.command {
+            Command::Import(import) => {
+                let candidate = import.import(context)?;
+                let text = crate::import::summary(&candidate, &import.output.output);
+                context.emit(&text, &candidate)?;
+            }
+            Command::Capture(capture) => {
+                let (summary, error) = capture.capture(context)?;
+                context.emit(&summary.human(), &summary)?;
+                if let Some(error) = error {
+                    return Err(error.into());
+                }
+            }
+            Command::List(list) => list.run(context)?,
+            Command::Select(select) => select.run(context)?,
+        }
         Ok(())
     }
 }

@@ -352,6 +352,7 @@ impl ImportArgs {
             sources,
             checks: comparison.checks,
             warnings: comparison.warnings,
+            selection: None,
         })
     }
 

@@ -7,10 +7,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
+mod capture;
+pub mod catalog;
 mod error;
 mod import;
 mod known;
+mod list;
+mod picture;
+mod select;
 mod sink;
+mod table;
 
 pub use args::{Args, Command, ImportArgs};
+pub use capture::{CaptureArgs, CaptureError, CaptureSummary, DaemonArg};
 pub use error::DumpError;
+pub use list::{
+    ListArgs, ListDocument, ListError, ListedCandidate, ListedDaemon, ListedLedger, ReadBackError,
+    StoreProblem,
+};
+pub use picture::{Picture, PictureForm};
+pub use select::{SelectArgs, SelectError, StopSlotError};

@@ -11,7 +11,16 @@ use sha2::{Digest, Sha256};
 use crate::support::{FORK_SLOT, Fixture, Place, names, no_partial, root, text};
 
 /// The ways to give the fork point.
-const SOURCES: [&[(&str, &str)]; 6] = [
+const SOURCES: [&[(&str, &str)]; 8] = [
+    &[("CANDIDATE_STORE", "./mesa fork")],
+    &[
+        ("CANDIDATE_STORE", "./store"),
+        (
+            "STATE_HASH",
+            "3NK4BpDSekaqsG6tx8Nse2zJchRft2JpnbvMiog55WCr5xJZaKeP",
+        ),
+        ("CONFIRMATIONS", "7"),
+    ],
     &[("FORK_CONFIG_URL", "https://example.org/fork config.json.gz")],
     &[
         ("FORK_CONFIG_URL", "gs://bucket/fork.json"),

@@ -1,0 +1,190 @@
+//! Tables of text for a terminal.
+
+use fork_types::StateHash;
+
+/// Width of a table, in characters: what fits two windows on a wide screen.
+pub(crate) const WIDTH_MAX: usize = 120;
+
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+/// Characters of a hash that people compare; documents have all of it.
+const HASH_CHARS: usize = 12;
+
+/// How a column is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// Text, from the left.
+    Text(&'static str),
+    /// A number, from the right.
+    Number(&'static str),
+    /// Text that gives way when the table is too wide.
+    Flexible(&'static str),
+}
+
+impl Column {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Text(title) | Self::Number(title) | Self::Flexible(title) => title,
+        }
+    }
+}
+
+/// Prints rows under their titles, no line longer than [`WIDTH_MAX`] as long as the columns that do
+/// not give way leave room.
+pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = columns.iter().map(|column| chars(column.title())).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(chars(cell));
+        }
+    }
+    narrow(columns, &mut widths);
+    let titles: Vec<String> = columns.iter().map(|c| c.title().to_owned()).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&titles).chain(rows) {
+        let mut line = String::new();
+        for ((column, width), cell) in columns.iter().zip(&widths).zip(row) {
+            let cell = clipped(cell, *width);
+            let fill = " ".repeat(width.saturating_sub(chars(&cell)));
+            match column {
+                Column::Number(_) => line.extend([fill.as_str(), &cell]),
+                Column::Text(_) | Column::Flexible(_) => line.extend([cell.as_str(), &fill]),
+            }
+            line.push_str(&" ".repeat(GAP));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Takes what is too much from the widest column that gives way, until it fits.
+fn narrow(columns: &[Column], widths: &mut [usize]) {
+    let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len();
+    while total(widths) > WIDTH_MAX + GAP {
+        let widest = columns
+            .iter()
+            .zip(widths.iter_mut())
+            .filter(|(column, width)| {
+                matches!(column, Column::Flexible(_)) && **width > chars(column.title()).max(8)
+            })
+            .max_by_key(|(_, width)| **width);
+        match widest {
+            Some((_, width)) => *width -= 1,
+            None => return,
+        }
+    }
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At most `chars_max` characters of a text; what is left out shows as `…`.
+pub(crate) fn clipped(text: &str, chars_max: usize) -> String {
+    if chars(text) <= chars_max {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// The beginning of a hash.
+pub(crate) fn short(hash: StateHash) -> String {
+    clipped(&hash.to_string(), HASH_CHARS + 1)
+}
+
+/// A number of bytes as people say it, in powers of 1000.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes.div_ceil(100);
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths = tenths.div_ceil(1000);
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+/// Text wrapped at blanks to lines of [`WIDTH_MAX`], each with `indent` before it.
+pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+    let room = WIDTH_MAX.saturating_sub(chars(indent));
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && chars(&line) + 1 + chars(word) > room {
+            lines.extend([indent, &line, "\n"]);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.extend([indent, &line, "\n"]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_fit() {
+        let rows = [
+            vec!["1".to_owned(), "a".to_owned(), "x".to_owned()],
+            vec!["1234".to_owned(), "bcd".to_owned(), "y".repeat(200)],
+        ];
+        let columns = [
+            Column::Number("height"),
+            Column::Text("name"),
+            Column::Flexible("note"),
+        ];
+        let text = table(&columns, &rows);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "height  name  note");
+        assert_eq!(lines[1], "     1  a     x");
+        assert!(lines[2].starts_with("  1234  bcd   yyyy"));
+        assert!(lines[2].ends_with("y…"));
+        assert_eq!(lines[2].chars().count(), WIDTH_MAX);
+    }
+
+    #[test]
+    fn a_table_that_cannot_shrink_is_left_alone() {
+        let rows = [vec!["z".repeat(150)]];
+        let text = table(&[Column::Text("a")], &rows);
+        assert!(text.contains(&rows[0][0]));
+    }
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1001, "1.1 kB"),
+            (999_900, "999.9 kB"),
+            (999_999, "1.0 MB"),
+            (1_000_001, "1.1 MB"),
+            (60_123_456, "60.2 MB"),
+            (u64::MAX, "18446744.1 TB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn long_text_is_wrapped() {
+        let text = "word ".repeat(60);
+        let lines = wrapped(&text, "  ");
+        assert!(lines.lines().all(|line| line.chars().count() <= WIDTH_MAX));
+        assert_eq!(lines.split_whitespace().count(), 60);
+        assert_eq!(wrapped("a b", "- "), "- a b\n");
+    }
+}
