@@ -90,6 +90,12 @@ fn optional_inputs_appear_only_when_given() {
         export[1],
         "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof rocksdb --output ledgers"
     );
+    let store = lines(&[("CANDIDATE_STORE", "s3://b/c"), ("CONFIRMATIONS", "9")]);
+    assert_eq!(store.len(), 5);
+    assert_eq!(
+        store[0],
+        "dump-candidates select --network devnet --store s3://b/c --confirmations 9 --output candidate"
+    );
     let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
     assert_eq!(
         replayer[0],
