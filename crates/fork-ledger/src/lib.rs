@@ -9,6 +9,7 @@
 pub mod account;
 pub mod batch;
 pub mod binprot;
+pub mod diagnose;
 pub mod dump;
 pub mod hash;
 pub mod json;

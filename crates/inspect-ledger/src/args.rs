@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fork_types::{Era, LedgerHash, Role, StateHash};
+use fork_ledger::diagnose::PERMUTATIONS_MAX_DEFAULT;
+use fork_types::{Era, LedgerHash, Role, SlotSinceGenesis, StateHash};
 use fork_worker::{InputArg, ReportingArgs, UsageError};
 
 /// Deepest tree a ledger store can have.
@@ -41,6 +42,8 @@ pub enum Command {
     TarballName(TarballNameArgs),
     /// Convert an account list to the other form: JSON or bin_prot
     Convert(ConvertArgs),
+    /// Say which known mistake a wrong root comes from
+    Explain(ExplainArgs),
 }
 
 /// Form of an account list.
@@ -252,6 +255,95 @@ impl HashArgs {
         }
         Ok(())
     }
+}
+
+/// Say which known mistake a wrong root comes from
+///
+/// Computes the root each known mistake would give (genesis winner, loader, era, depth, order,
+/// migration, transaction version, one account lost or doubled, and more) and names those that give
+/// the expected one. When none does, compare with another list of the ledger: --reference.
+///
+/// Exit code 0 says that the root is the expected one or that an explanation was found, 4 that
+/// nothing explains it. The list is read several times.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  inspect-ledger explain --era mesa --expect-root jx7b... ledger.json
+  inspect-ledger explain --era berkeley --expect-root jx7b... \\
+      --fork-slot 859560 --fork-slot 859558 export.json.gz
+  inspect-ledger explain --era mesa --expect-root jx7b... --reference other.json ledger.json")]
+pub struct ExplainArgs {
+    /// The list.
+    #[command(flatten)]
+    pub list: ListArgs,
+
+    /// Root the ledger should have
+    #[arg(long, value_name = "HASH")]
+    pub expect_root: LedgerHash,
+
+    /// Whether the genesis winner is added at index 0 (daemon loader)
+    #[arg(long, value_enum, default_value_t)]
+    pub winner: Winner,
+
+    /// Depth of the tree [default: 20 for v1, 35 otherwise]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX))]
+    pub depth: Option<u8>,
+
+    /// Another list of the same ledger, read the same way, to compare account by account
+    #[arg(long, value_name = "FILE2")]
+    pub reference: Option<InputArg>,
+
+    /// Slot since genesis of the new genesis, to try migrations to mesa with; give it twice to try
+    /// the fork block's slot too
+    #[arg(long, value_name = "N")]
+    pub fork_slot: Vec<SlotSinceGenesis>,
+
+    /// Root of another ledger of the network, to find out that the list is that one; repeatable
+    #[arg(long, value_name = "NAME=HASH", value_parser = parse_known_root)]
+    pub known_root: Vec<(String, LedgerHash)>,
+
+    /// Poseidon permutations spent at most; hypotheses that need more are skipped
+    #[arg(long, value_name = "N", default_value_t = PERMUTATIONS_MAX_DEFAULT)]
+    pub limit_hashes: u64,
+
+    /// Differences from the reference that are shown
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max: usize,
+
+    /// How to talk.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+impl ExplainArgs {
+    /// Refuses options that do not go together.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashArgs::check`].
+    pub fn check(&self) -> Result<(), UsageError> {
+        HashArgs {
+            list: self.list.clone(),
+            winner: self.winner,
+            depth: self.depth,
+            reporting: self.reporting.clone(),
+        }
+        .check()
+    }
+}
+
+/// `NAME=HASH`; the name becomes part of an identifier.
+fn parse_known_root(text: &str) -> Result<(String, LedgerHash), String> {
+    let (name, root) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not NAME=HASH"))?;
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(good) {
+        return Err(format!(
+            "`{name}` is not a name of lower-case letters, digits and hyphens"
+        ));
+    }
+    let root = root.parse().map_err(|error| format!("{error}"))?;
+    Ok((name.to_owned(), root))
 }
 
 /// Print index, public key, token and hash of every account

@@ -9,7 +9,7 @@ use fork_ledger::hash::HashError;
 use fork_ledger::json::{AccountError, LedgerObjectError, ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
 use fork_store::StoreError;
-use fork_types::{Class, Era, Fault, Role, StateHash};
+use fork_types::{Class, Era, Fault, LedgerHash, Role, StateHash};
 use fork_worker::InputError;
 
 /// Why an account of a list was not taken.
@@ -25,6 +25,9 @@ pub enum LeafError {
     /// It has no room in the tree.
     #[error(transparent)]
     Merkle(#[from] MerkleError),
+    /// It has no place in what is tried.
+    #[error("{0}")]
+    Unfit(String),
     /// Its line could not be written.
     #[error("could not write to standard output")]
     Stdout(#[source] io::Error),
@@ -36,6 +39,7 @@ impl Fault for LeafError {
             Self::Account(error) => error.class(),
             Self::Hash(error) => error.class(),
             Self::Merkle(error) => error.class(),
+            Self::Unfit(_) => Class::BadInput,
             Self::Stdout(_) => Class::Environment,
         }
     }
@@ -45,7 +49,7 @@ impl Fault for LeafError {
             Self::Account(error) => error.hint(),
             Self::Hash(error) => error.hint(),
             Self::Merkle(_) => Some("give the tree's real depth with --depth".to_owned()),
-            Self::Stdout(_) => None,
+            Self::Unfit(_) | Self::Stdout(_) => None,
         }
     }
 }
@@ -167,6 +171,28 @@ pub enum InspectErrorKind {
         /// The problems' identifiers.
         ids: Vec<&'static str>,
     },
+    /// A root that nothing known explains.
+    #[error("`{file}` has root {computed}, expected {expected}, and no known mistake explains it")]
+    Unexplained {
+        /// Path or URL.
+        file: String,
+        /// Root of the list.
+        computed: LedgerHash,
+        /// Root it should have.
+        expected: LedgerHash,
+    },
+    /// A list that can be read in no way that was tried and gives the expected root.
+    #[error(
+        "`{file}` cannot be read as asked, and no other reading gives root {expected}: {reason}"
+    )]
+    UnexplainedReading {
+        /// Path or URL.
+        file: String,
+        /// Why it cannot be read as asked.
+        reason: String,
+        /// Root it should have.
+        expected: LedgerHash,
+    },
     /// A store that cannot be read.
     #[error(transparent)]
     Store(StoreError),
@@ -234,6 +260,8 @@ impl Fault for InspectError {
             InspectErrorKind::StateHashDiffers { .. }
             | InspectErrorKind::HeightDiffers { .. }
             | InspectErrorKind::Contradiction { .. }
+            | InspectErrorKind::Unexplained { .. }
+            | InspectErrorKind::UnexplainedReading { .. }
             | InspectErrorKind::StoresDiffer { .. } => Class::Wrong,
             InspectErrorKind::Store(error) => error.class(),
             InspectErrorKind::Stdout(_) => Class::Environment,
@@ -277,6 +305,13 @@ impl Fault for InspectError {
             }
             InspectErrorKind::StoresDiffer { .. } => {
                 "the first differences are on standard output; more with --max"
+            }
+            InspectErrorKind::Unexplained { .. } => {
+                "an account was changed, or two mistakes were made at once: get another export of \
+                 the ledger and give it with --reference"
+            }
+            InspectErrorKind::UnexplainedReading { .. } => {
+                "repair the list or get another export of it; what was tried is on standard output"
             }
             InspectErrorKind::Winner(_)
             | InspectErrorKind::WinnerHash(_)

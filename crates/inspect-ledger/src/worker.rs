@@ -11,6 +11,7 @@ use crate::args::{Command, InspectLedger};
 use crate::block::inspect_block;
 use crate::convert::convert;
 use crate::error::InspectError;
+use crate::explain::explain;
 use crate::hash::hash_list;
 use crate::store::{diff, scan};
 
@@ -36,6 +37,7 @@ impl Worker for InspectLedger {
             Command::Diff(args) => &args.reporting,
             Command::TarballName(args) => &args.reporting,
             Command::Convert(args) => &args.reporting,
+            Command::Explain(args) => &args.reporting,
         }
     }
 
@@ -67,6 +69,12 @@ impl Worker for InspectLedger {
             Command::Convert(args) => {
                 let report = convert(&args, context)?;
                 context.emit(&report.human(), &report)?;
+            }
+            Command::Explain(args) => {
+                args.check()?;
+                let report = explain(&args, context)?;
+                context.emit(&report.human(), &report)?;
+                report.verdict()?;
             }
             Command::TarballName(args) => {
                 let name = tarball_name(args.prefix.name(), &args.root, args.era);
