@@ -38,6 +38,25 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
+/// A worker beside the running program.
+///
+/// # Errors
+///
+/// Fails when there is none.
+pub fn sibling(name: &str) -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe()?;
+    let path = program.with_file_name(name);
+    if fork_fs::exists(&path) {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{} does not exist: `scripts/bench` builds it",
+            path.display()
+        )
+        .into())
+    }
+}
+
 /// Parses a number of accounts such as `10k` or `1M`.
 ///
 /// # Errors

@@ -51,6 +51,7 @@ pub(crate) fn write(directory: &Path, source: &SourceLedger) -> Result<(), Failu
         sources: Vec::new(),
         checks: Vec::new(),
         warnings: Vec::new(),
+        selection: None,
     };
     let json = serde_json::to_vec_pretty(&candidate)?;
     fork_fs::write_atomic(&directory.join(Candidate::FILE_NAME), &json)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fork_bench::run::Failure;
+use fork_bench::run::{self, Failure};
 use fork_testkit::fixture::Mix;
 use fork_types::document::{LedgerDocument, SourceLedger};
 use fork_types::{LedgerHash, Role};
@@ -94,22 +94,10 @@ impl Peer {
 impl Workers {
     /// The binaries in the directory of this one.
     pub(crate) fn beside_this_program() -> Result<Self, Failure> {
-        let program = std::env::current_exe()?;
-        let find = |name: &str| {
-            let path = program.with_file_name(name);
-            if fork_fs::exists(&path) {
-                Ok(path)
-            } else {
-                Err(format!(
-                    "{} does not exist: `scripts/bench` builds it",
-                    path.display()
-                ))
-            }
-        };
         Ok(Self {
-            import: find("dump-candidates")?,
-            migrate: find("migrate-ledger")?,
-            peer: find("peer-ledger")?,
+            import: run::sibling("dump-candidates")?,
+            migrate: run::sibling("migrate-ledger")?,
+            peer: run::sibling("peer-ledger")?,
         })
     }
 
