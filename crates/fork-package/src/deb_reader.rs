@@ -12,6 +12,7 @@ use crate::ar;
 use crate::control::Paragraph;
 use crate::error::{PackageError, PackageErrorKind};
 use crate::gzip;
+use crate::limit::{Limited, UNPACKED_BYTES_MAX};
 use crate::paths::safe_path;
 
 /// Largest control member, compressed and uncompressed. Real ones are a few KiB; the largest in
@@ -176,7 +177,7 @@ impl DebReader {
         } else {
             Box::new(member)
         };
-        let mut stream = HashingReader::new(stream);
+        let mut stream = HashingReader::new(Limited::new(stream, UNPACKED_BYTES_MAX));
         let mut archive = tar::Archive::new(&mut stream);
         let entries = archive.entries().map_err(error)?;
         for (index, entry) in entries.enumerate() {

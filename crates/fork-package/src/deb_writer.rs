@@ -267,7 +267,7 @@ impl DebBuilder {
 
 /// `Installed-Size` as `dpkg-gencontrol` counts it: each file in KiB rounded up, and one KiB for
 /// each directory, the root included.
-fn installed_size_kib(file_bytes: impl Iterator<Item = u64>, directories: u64) -> u64 {
+pub fn installed_size_kib(file_bytes: impl Iterator<Item = u64>, directories: u64) -> u64 {
     file_bytes.map(|bytes| bytes.div_ceil(KIB)).sum::<u64>() + directories
 }
 

@@ -10,12 +10,16 @@ use crate::deb_reader::{DataEntry, describe};
 use crate::docker_archive;
 use crate::error::{PackageError, PackageErrorKind};
 use crate::gzip;
+use crate::limit::{Limited, UNPACKED_BYTES_MAX};
 use crate::oci::{self, Descriptor, Digest, ImageConfig, Index, Manifest};
 
 /// Largest JSON blob read; registries refuse manifests above 4 MiB.
 pub(crate) const JSON_BYTES_MAX: u64 = 8 << 20;
 /// Indexes inside indexes followed; `docker buildx` makes two levels.
 const INDEX_DEPTH_MAX: usize = 4;
+
+/// Most entries in a layer; images of whole desktops have about 10^6.
+const ENTRIES_MAX: usize = 10_000_000;
 
 /// Which image of several to take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,10 +130,16 @@ impl LayerSource {
         mut each: impl FnMut(DataEntry, &mut dyn Read) -> Result<(), PackageError>,
     ) -> Result<(), PackageError> {
         let error = |source| PackageError::archive(&self.path, "a layer", source);
-        let mut stream = HashingReader::new(self.open_tar()?);
+        let mut stream = HashingReader::new(Limited::new(self.open_tar()?, UNPACKED_BYTES_MAX));
         let mut archive = tar::Archive::new(&mut stream);
-        for entry in archive.entries().map_err(error)? {
+        for (number, entry) in archive.entries().map_err(error)?.enumerate() {
             let mut entry = entry.map_err(error)?;
+            if number >= ENTRIES_MAX {
+                return Err(PackageError::malformed(
+                    &self.path,
+                    "too many entries in a layer",
+                ));
+            }
             if let Some(described) = describe(&self.path, &entry)? {
                 each(described, &mut entry)?;
             }

@@ -39,6 +39,7 @@ mod image;
 #[cfg(test)]
 mod image_tests;
 mod layout;
+mod limit;
 mod paths;
 mod rootfs;
 mod tar_writer;
@@ -46,7 +47,7 @@ mod tree;
 
 pub use control::Paragraph;
 pub use deb_reader::{DataEntry, DataEntryKind, DebReader};
-pub use deb_writer::{DebBuilder, FileSource, WrittenDeb};
+pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;
 pub use error::{PackageError, PackageErrorKind};
 pub use image::{Compression, Image, LayerSource, Selection};

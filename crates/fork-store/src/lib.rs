@@ -4,6 +4,7 @@
 //!   the accounts alone ([`log`]).
 //! - [`prove_store`] reads it back with RocksDB, exactly the daemon's version, and recomputes
 //!   everything in it from the accounts. No daemon does that.
+//! - [`StoreExaminer`] does the same with accounts that the caller hashes.
 //! - [`prove_log`] reads back what was just written, without hashing accounts again, and compares it
 //!   with what is still in memory.
 //! - [`write_tarball`] and [`tarball_name`] pack it.
@@ -22,6 +23,7 @@ pub mod compare;
 mod deflate;
 mod entry;
 mod error;
+mod examine;
 mod gzip;
 mod huffman;
 mod index;
@@ -45,6 +47,7 @@ pub use compare::{
 };
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
+pub use examine::{StoreExaminer, StoreProblems};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
 pub use log_reader::LogDefect;

@@ -281,15 +281,15 @@ fn compare_entries(
 }
 
 /// Walks a store beside the entries it should have; both are in key order.
-struct Comparer<'a> {
-    entries: Cursor<'a>,
-    layout: KeyLayout,
-    digest: ContentDigest,
-    problems: &'a mut Problems,
+pub(crate) struct Comparer<'a> {
+    pub(crate) entries: Cursor<'a>,
+    pub(crate) layout: KeyLayout,
+    pub(crate) digest: ContentDigest,
+    pub(crate) problems: &'a mut Problems,
 }
 
 impl Comparer<'_> {
-    fn advance(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn advance(&mut self) -> Result<(), StoreError> {
         if let Some((key, value)) = self.entries.advance()? {
             self.digest.add(key, value);
         }
@@ -297,14 +297,14 @@ impl Comparer<'_> {
     }
 
     /// Compares with the next entries that should be there.
-    fn expect_all(&mut self, payload: &Payload) -> Result<(), StoreError> {
+    pub(crate) fn expect_all(&mut self, payload: &Payload) -> Result<(), StoreError> {
         payload
             .entries()
             .try_for_each(|(key, value)| self.expect(key, value))
     }
 
     /// Compares with the next entry that should be there.
-    fn expect(&mut self, key: &[u8], expected: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn expect(&mut self, key: &[u8], expected: &[u8]) -> Result<(), StoreError> {
         let layout = self.layout;
         loop {
             let found = self.entries.current()?;
@@ -333,7 +333,7 @@ impl Comparer<'_> {
     }
 
     /// Passes the accounts, which were compared with themselves when they were decoded.
-    fn pass_accounts(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn pass_accounts(&mut self) -> Result<(), StoreError> {
         while let Some((key, _)) = self.entries.current()? {
             match key.first().map(|tag| tag.cmp(&ACCOUNT_TAG)) {
                 Some(Ordering::Equal) => self.advance()?,
@@ -344,7 +344,7 @@ impl Comparer<'_> {
         Ok(())
     }
 
-    fn pass_extra(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn pass_extra(&mut self) -> Result<(), StoreError> {
         while self.entries.current()?.is_some() {
             self.extra()?;
         }

@@ -1,0 +1,123 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use fork_types::SlotSinceGenesis;
+use fork_worker::{InputArg, OutputArgs, ReportingArgs};
+
+/// Prove a fork package, or say exactly what is wrong with it
+///
+/// Reads the package as a node would get it, recomputes every digest, name, root, slot and time from
+/// its bytes and from the candidate, migrates the candidate's accounts again and compares them one by
+/// one with those in the package's stores. All checks are run; report.json has every finding. Exit
+/// code 0: no check failed; 4: some did; 5: it is no readable package.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "verify-package", version)]
+pub struct Args {
+    /// What to verify.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+
+    /// Candidate directory that `dump-candidates` wrote
+    #[arg(long, value_name = "DIR")]
+    pub candidate: PathBuf,
+
+    /// Network: a file, or the name of one that ships
+    #[arg(long, value_name = "N")]
+    pub network: String,
+
+    /// Precomputed fork block (path or URL) [default: the candidate's, when it has one]
+    #[arg(long, value_name = "F")]
+    pub block: Option<InputArg>,
+
+    /// Config of the chain before the fork (path or URL)
+    #[arg(long, value_name = "F")]
+    pub prefork_config: Option<InputArg>,
+
+    /// Global slot since genesis of the new genesis [default: the stop slots of the prefork config or
+    /// the network, else the candidate's scheduled slot, else the packaged config's]
+    #[arg(long, value_name = "SLOT")]
+    pub fork_slot: Option<SlotSinceGenesis>,
+
+    /// Variant of the migration rule
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// Where the report goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// How to report.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// What to verify; exactly one.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct SubjectArgs {
+    /// A Debian package
+    #[arg(long, value_name = "FILE")]
+    pub deb: Option<PathBuf>,
+
+    /// A root directory in which the package is installed or unpacked
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// An image in which it is installed: oci:DIR or docker-archive:FILE
+    #[arg(long, value_name = "REF")]
+    pub image: Option<ImageRef>,
+
+    /// What a daemon wrote by itself: a directory with daemon.json and genesis/
+    #[arg(long, value_name = "DIR")]
+    pub automode: Option<PathBuf>,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageRef {
+    /// An OCI layout.
+    Oci(PathBuf),
+    /// An archive of `docker save`.
+    DockerArchive(PathBuf),
+}
+
+impl FromStr for ImageRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("oci", path)) if !path.is_empty() => Ok(Self::Oci(path.into())),
+            Some(("docker-archive", path)) if !path.is_empty() => {
+                Ok(Self::DockerArchive(path.into()))
+            }
+            _ => Err(format!("`{text}` is not oci:DIR or docker-archive:FILE")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Args::command().debug_assert();
+        let parse = |text: &str| Args::try_parse_from(text.split(' '));
+        assert!(parse("v --deb a.deb --candidate c --network n -o o").is_ok());
+        for bad in [
+            "v --candidate c --network n -o o",
+            "v --deb a --root b --candidate c --network n -o o",
+            "v --image a:b --candidate c --network n -o o",
+            "v --image oci: --candidate c --network n -o o",
+            "v --deb a --candidate c -o o",
+            "v --deb a --network n -o o",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

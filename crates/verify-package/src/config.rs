@@ -1,0 +1,109 @@
+//! The packaged runtime config, read twice: strictly for one check, and member by member for all
+//! others, so that one bad member does not hide the rest.
+
+use fork_genesis::config::{
+    DaemonSection, EpochDataSection, GenesisSection, LedgerSection, ProofSection, RuntimeConfig,
+};
+use fork_types::{LedgerHash, Role};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a config says, as far as it can be read.
+#[derive(Debug)]
+pub struct ConfigView {
+    /// The JSON.
+    value: Value,
+    /// What the strict reading says.
+    pub strict: Result<(), String>,
+}
+
+/// A config that a daemon wrote by itself; it need not name the network.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only the shape matters")]
+struct AutomodeConfig {
+    genesis: GenesisSection,
+    proof: ProofSection,
+    ledger: LedgerSection,
+    epoch_data: EpochDataSection,
+    #[serde(default)]
+    daemon: Option<DaemonSection>,
+}
+
+impl ConfigView {
+    /// Reads a config. serde_json refuses nesting beyond 128 by itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails on what is no JSON object.
+    pub fn read(bytes: &[u8], is_automode: bool) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if !value.is_object() {
+            return Err("it is not a JSON object".to_owned());
+        }
+        let strict = if is_automode {
+            serde_json::from_slice::<AutomodeConfig>(bytes)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        } else {
+            RuntimeConfig::from_json(bytes)
+                .map(drop)
+                .map_err(|error| crate::subject::error_text(&error))
+        };
+        Ok(Self { value, strict })
+    }
+
+    /// A member by its path, such as `/proof/fork/state_hash`.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.value.pointer(pointer)
+    }
+
+    /// A text member.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.at(pointer)?.as_str()
+    }
+
+    /// A number that fits 32 bits.
+    #[must_use]
+    pub fn number(&self, pointer: &str) -> Option<u32> {
+        self.at(pointer)?.as_u64()?.try_into().ok()
+    }
+
+    /// A member as it would be shown, or that it is absent.
+    #[must_use]
+    pub fn shown(&self, pointer: &str) -> String {
+        match self.at(pointer) {
+            None => "absent".to_owned(),
+            Some(Value::String(text)) => text.escape_debug().to_string(),
+            Some(other) => {
+                let text = other.to_string();
+                text.chars().take(200).collect()
+            }
+        }
+    }
+
+    /// Path of the member that describes a ledger.
+    #[must_use]
+    pub const fn ledger_pointer(role: Role) -> &'static str {
+        match role {
+            Role::Genesis => "/ledger",
+            Role::Staking => "/epoch_data/staking",
+            Role::Next => "/epoch_data/next",
+        }
+    }
+
+    /// The root that the config names for a ledger.
+    #[must_use]
+    pub fn root(&self, role: Role) -> Option<LedgerHash> {
+        let pointer = format!("{}/hash", Self::ledger_pointer(role));
+        self.text(&pointer)?.parse().ok()
+    }
+
+    /// The tarball digest that the config names for a ledger.
+    #[must_use]
+    pub fn s3_data_hash(&self, role: Role) -> Option<&str> {
+        self.text(&format!("{}/s3_data_hash", Self::ledger_pointer(role)))
+    }
+}

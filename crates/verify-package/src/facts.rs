@@ -1,0 +1,223 @@
+//! Everything that the checks look at, computed once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fork_fs::Digested;
+use fork_ledger::migrate::{Rule, RuleError};
+use fork_types::document::FileRef;
+use fork_types::{Role, SlotSinceGenesis};
+use fork_worker::Stages;
+use rayon::prelude::*;
+
+use crate::args::Args;
+use crate::config::ConfigView;
+use crate::error::VerifyError;
+use crate::ledgers::{self, LedgerFacts};
+use crate::reference::Reference;
+use crate::subject::{CONFIG_BYTES_MAX, Content, Subject, SubjectKind, error_text, is_hex};
+use crate::tarball::TarballFacts;
+
+/// A file of the candidate: its role, what the document says, and what was found.
+pub type CandidateFile = (String, FileRef, Result<Digested, String>);
+
+/// What was read and computed.
+#[derive(Debug)]
+pub struct Facts {
+    /// What is verified, or why it cannot be read.
+    pub subject: Result<Subject, String>,
+    /// Its form.
+    pub kind: SubjectKind,
+    /// What it is held against.
+    pub reference: Reference,
+    /// The config that names the ledgers, or why there is none.
+    pub config: Result<ConfigView, String>,
+    /// Path of that config.
+    pub config_path: String,
+    /// Files of the candidate.
+    pub candidate_files: Vec<CandidateFile>,
+    /// Tarballs by path.
+    pub tarballs: BTreeMap<String, TarballFacts>,
+    /// The migration rule, or why there is none.
+    pub rule: Result<Rule, String>,
+    /// Slot it uses and who says so.
+    pub fork_slot: Option<(SlotSinceGenesis, String)>,
+    /// The three ledgers.
+    pub ledgers: Vec<LedgerFacts>,
+}
+
+impl Facts {
+    /// Reads the package, and computes everything from it and from the candidate.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no migration rule can be chosen. That the package cannot be read is a finding.
+    pub fn gather(
+        args: &Args,
+        reference: Reference,
+        scratch: &Path,
+        stages: &mut Stages,
+    ) -> Result<Self, VerifyError> {
+        let network = reference.network.package_name().to_owned();
+        let (kind, _) = Subject::describe(&args.subject);
+        let (subject, candidate_files) = rayon::join(
+            || Subject::read(&args.subject, &network, scratch),
+            || candidate_files(&reference),
+        );
+        let subject = subject.map_err(|error| error.full_text());
+        stages.end("read");
+
+        let (config_path, config) = config(&subject, &network);
+        let chosen = match &subject {
+            Ok(subject) => {
+                ledgers::choose(subject, config.as_ref().ok(), reference.network.target_era)
+            }
+            Err(_) => Role::ALL.map(|_| Err("the package cannot be read".to_owned())),
+        };
+        let (subject, tarballs) = match unpack(subject, &chosen, scratch) {
+            Ok((subject, tarballs)) => (Ok(subject), tarballs),
+            Err(problem) => (Err(problem), BTreeMap::new()),
+        };
+        stages.end("unpack");
+
+        let fork_slot = reference.fork_slot.clone().or_else(|| {
+            let slot = config.as_ref().ok()?.number(SLOT_POINTER)?;
+            let by = "the packaged config, which is not independent".to_owned();
+            Some((SlotSinceGenesis::new(slot), by))
+        });
+        let rule = rule(args, &reference, fork_slot.as_ref().map(|(slot, _)| *slot))?;
+        let ledgers = ledgers::examine(
+            &subject,
+            &config,
+            &tarballs,
+            chosen,
+            &reference,
+            rule.as_ref().ok().copied(),
+        );
+        stages.end("ledgers");
+        Ok(Self {
+            subject,
+            kind,
+            reference,
+            config,
+            config_path,
+            candidate_files,
+            tarballs,
+            rule,
+            fork_slot,
+            ledgers,
+        })
+    }
+
+    /// The ledger of a role.
+    #[must_use]
+    pub fn ledger(&self, role: Role) -> &LedgerFacts {
+        &self.ledgers[match role {
+            Role::Genesis => 0,
+            Role::Staking => 1,
+            Role::Next => 2,
+        }]
+    }
+}
+
+/// Where a config has the slot of the new genesis.
+pub(crate) const SLOT_POINTER: &str = "/proof/fork/global_slot_since_genesis";
+
+/// The config: the network's, else the one for a commit, else the daemon's own.
+fn config(
+    subject: &Result<Subject, String>,
+    network: &str,
+) -> (String, Result<ConfigView, String>) {
+    let subject = match subject {
+        Ok(subject) => subject,
+        Err(_) => return (String::new(), Err("the package cannot be read".to_owned())),
+    };
+    let is_automode = subject.kind == SubjectKind::Automode;
+    let files: Vec<(&str, &str, &Content)> = subject.files_in(subject.data_directory()).collect();
+    let wanted = if is_automode {
+        "daemon.json".to_owned()
+    } else {
+        format!("{network}.json")
+    };
+    let found = files
+        .iter()
+        .find(|(_, name, _)| *name == wanted)
+        .or_else(|| files.iter().find(|(_, name, _)| is_commit_config(name)));
+    let Some((path, _, content)) = found else {
+        return (wanted.clone(), Err(format!("there is no file `{wanted}`")));
+    };
+    let config = fork_fs::read_limited(content.path(), CONFIG_BYTES_MAX)
+        .map_err(|error| error_text(&error))
+        .and_then(|bytes| ConfigView::read(&bytes, is_automode));
+    ((*path).to_owned(), config)
+}
+
+/// Whether a name is `config_<8 hexadecimal digits>.json`.
+pub(crate) fn is_commit_config(name: &str) -> bool {
+    name.strip_prefix("config_")
+        .and_then(|rest| rest.strip_suffix(".json"))
+        .is_some_and(|digits| is_hex(digits, 8))
+}
+
+fn candidate_files(reference: &Reference) -> Vec<CandidateFile> {
+    let candidate = &reference.candidate;
+    let mut files: Vec<(String, FileRef)> = Role::ALL
+        .iter()
+        .map(|role| {
+            (
+                format!("{role} ledger"),
+                candidate.ledger(*role).file.clone(),
+            )
+        })
+        .collect();
+    if let Some(block) = &candidate.block {
+        files.push(("block".to_owned(), block.clone()));
+    }
+    files
+        .into_par_iter()
+        .map(|(what, file)| {
+            let found = fork_fs::child(&reference.directory, &file.name)
+                .and_then(|path| fork_fs::sha256_file(&path))
+                .map_err(|error| error_text(&error));
+            (what, file, found)
+        })
+        .collect()
+}
+
+/// Unpacks every tarball that was chosen, on all threads.
+fn unpack(
+    subject: Result<Subject, String>,
+    chosen: &[Result<String, String>; 3],
+    scratch: &Path,
+) -> Result<(Subject, BTreeMap<String, TarballFacts>), String> {
+    let subject = subject?;
+    let paths: BTreeSet<&String> = chosen.iter().flatten().collect();
+    let tarballs = paths
+        .into_par_iter()
+        .filter_map(|path| Some((path, subject.entries.get(path)?.file()?)))
+        .map(|(path, content)| {
+            let facts = TarballFacts::read(content, scratch).map_err(|error| error.full_text())?;
+            Ok((path.clone(), facts))
+        })
+        .collect::<Result<_, String>>()?;
+    Ok((subject, tarballs))
+}
+
+/// The rule that follows from the network's eras; the slot is only used where the rule needs one.
+fn rule(
+    args: &Args,
+    reference: &Reference,
+    fork_slot: Option<SlotSinceGenesis>,
+) -> Result<Result<Rule, String>, VerifyError> {
+    let (from, to) = (reference.network.source_era, reference.network.target_era);
+    let variant = args.variant.as_deref();
+    let rule = match Rule::from_pair(from, to, variant, args.fork_slot) {
+        Err(RuleError::ForkSlotMissing { .. }) => Rule::from_pair(from, to, variant, fork_slot),
+        outcome => outcome,
+    };
+    match rule {
+        Ok(rule) => Ok(Ok(rule)),
+        Err(error @ RuleError::ForkSlotMissing { .. }) => Ok(Err(error_text(&error))),
+        Err(source) => Err(VerifyError::Rule { source }),
+    }
+}

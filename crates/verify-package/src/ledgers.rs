@@ -1,0 +1,312 @@
+//! The three ledgers: which tarball is whose, what is in it, and what the candidate gives.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+
+use fork_ledger::batch::ListReader;
+use fork_ledger::merkle::{MerkleTree, ledger_hash};
+use fork_ledger::migrate::{Audit, Rule, Totals};
+use fork_store::{StoreExaminer, StoreProblems, StoreProof, StoreReader, tarball_name};
+use fork_types::{Era, LedgerHash, Role};
+use pasta_poseidon::Fp;
+use rayon::prelude::*;
+
+use crate::config::ConfigView;
+use crate::differences::Differences;
+use crate::pass::{self, Inputs, Lane};
+use crate::reference::Reference;
+use crate::subject::{Subject, error_text};
+use crate::tarball::TarballFacts;
+
+/// A ledger of the candidate.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Why it could not be read to its end.
+    pub problem: Option<String>,
+    /// Number of accounts.
+    pub accounts: u64,
+    /// Root by the old rules.
+    pub root: Option<LedgerHash>,
+    /// Balances.
+    pub totals: Totals,
+    /// Why it could not be migrated.
+    pub migrate_problem: Option<String>,
+    /// Root after migration.
+    pub migrated_root: Option<LedgerHash>,
+    /// What the migration changed.
+    pub audit: Audit,
+}
+
+/// A store of the package.
+#[derive(Debug, Default)]
+pub struct StoreFacts {
+    /// Why it could not be read to its end.
+    pub problem: Option<String>,
+    /// Accounts that are there and decode.
+    pub accounts: u64,
+    /// Balances.
+    pub totals: Totals,
+    /// The root node, as stored.
+    pub stored_root: Option<LedgerHash>,
+    /// What was computed from the accounts; absent when some are missing.
+    pub proof: Option<StoreProof>,
+    /// What is wrong with it.
+    pub problems: StoreProblems,
+}
+
+/// Everything about the ledger of a role.
+#[derive(Debug)]
+pub struct LedgerFacts {
+    /// The role.
+    pub role: Role,
+    /// Name of the file that the config asks for.
+    pub expected_name: Option<String>,
+    /// Path of the tarball that was taken for it, or why there is none.
+    pub tarball: Result<String, String>,
+    /// The candidate's ledger.
+    pub source: Source,
+    /// The store; absent when there is none to read.
+    pub store: Result<StoreFacts, String>,
+    /// Where the migrated candidate and the store differ; absent when they could not be compared.
+    pub differences: Option<Differences>,
+}
+
+/// Reads, migrates, hashes and compares the three ledgers.
+pub(crate) fn examine(
+    subject: &Result<Subject, String>,
+    config: &Result<ConfigView, String>,
+    tarballs: &BTreeMap<String, TarballFacts>,
+    chosen: [Result<String, String>; 3],
+    reference: &Reference,
+    rule: Option<Rule>,
+) -> Vec<LedgerFacts> {
+    let (source, target) = (reference.network.source_era, reference.network.target_era);
+    let stores: Vec<Result<StoreReader, String>> = chosen
+        .par_iter()
+        .map(|path| open(path.as_ref(), tarballs))
+        .collect();
+    let mut lanes: Vec<Lane> = Role::ALL.iter().map(|_| Lane::default()).collect();
+    let mut store_problems: Vec<Option<String>> = Vec::new();
+    let mut inputs: Vec<Inputs<'_>> = Vec::new();
+    for ((role, store), lane) in Role::ALL.iter().zip(&stores).zip(&mut lanes) {
+        let list = list(reference, *role, source);
+        lane.list_problem = list.as_ref().err().cloned();
+        let examiner = store.as_ref().map_err(Clone::clone).and_then(|store| {
+            StoreExaminer::new(store, target, target.depth()).map_err(|error| error_text(&error))
+        });
+        store_problems.push(examiner.as_ref().err().cloned());
+        inputs.push(Inputs {
+            list: list.ok(),
+            examiner: examiner.ok(),
+        });
+    }
+    pass::run(source, target, rule, &mut inputs, &mut lanes);
+    let examiners: Vec<_> = inputs.into_iter().map(|input| input.examiner).collect();
+    let trees = store_trees(target, &mut lanes, &examiners);
+    let sources = sources(source, target, &mut lanes, &trees);
+    let found: Vec<Result<StoreFacts, String>> = examiners
+        .into_par_iter()
+        .zip(trees)
+        .zip(&lanes)
+        .zip(store_problems)
+        .map(|(((examiner, tree), lane), problem)| match problem {
+            Some(problem) => Err(problem),
+            None => Ok(store_facts(examiner, tree, lane)),
+        })
+        .collect();
+    let each = Role::ALL.into_iter().zip(chosen).zip(sources);
+    each.zip(found)
+        .zip(lanes)
+        .map(|((((role, tarball), source), store), lane)| {
+            let can_compare = rule.is_some()
+                && source.problem.is_none()
+                && source.migrate_problem.is_none()
+                && store.as_ref().is_ok_and(|store| store.problem.is_none());
+            LedgerFacts {
+                role,
+                expected_name: expected_name(config.as_ref().ok(), role, target),
+                tarball: match subject {
+                    Ok(_) => tarball,
+                    Err(_) => Err("the package cannot be read".to_owned()),
+                },
+                source,
+                store,
+                differences: can_compare.then_some(lane.differences),
+            }
+        })
+        .collect()
+}
+
+/// The file name that the daemon derives from the config's root.
+pub(crate) fn expected_name(
+    config: Option<&ConfigView>,
+    role: Role,
+    target: Era,
+) -> Option<String> {
+    let root = config?.root(role)?;
+    Some(tarball_name(role.tarball_prefix(), &root, target))
+}
+
+/// Which tarball is whose: the one with the name that the config asks for, else the one with the
+/// digest that it names, else the only one that is left. So a wrong name does not hide the rest.
+pub(crate) fn choose(
+    subject: &Subject,
+    config: Option<&ConfigView>,
+    target: Era,
+) -> [Result<String, String>; 3] {
+    let mut chosen: [Option<String>; 3] = [None, None, None];
+    for (role, chosen) in Role::ALL.into_iter().zip(&mut chosen) {
+        let name = expected_name(config, role, target);
+        *chosen = subject
+            .tarballs(role)
+            .find(|(_, found, _)| Some(*found) == name.as_deref())
+            .map(|(path, _, _)| path.to_owned());
+    }
+    for position in 0..chosen.len() {
+        let role = Role::ALL[position];
+        if chosen[position].is_some() {
+            continue;
+        }
+        let wanted = config.and_then(|config| config.s3_data_hash(role));
+        let by_digest = subject.tarballs(role).find(|(path, _, _)| {
+            let digests = subject.digests.get(*path);
+            digests.is_some_and(|digests| Some(digests.sha3_256.as_str()) == wanted)
+        });
+        let is_free = |path: &str| chosen.iter().all(|taken| taken.as_deref() != Some(path));
+        let mut left = subject.tarballs(role).filter(|(path, _, _)| is_free(path));
+        let only = match (left.next(), left.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        };
+        let found = by_digest.or(only).map(|(path, _, _)| path.to_owned());
+        chosen[position] = found;
+    }
+    chosen.map(|path| path.ok_or_else(|| "no tarball can be taken for this ledger".to_owned()))
+}
+
+fn open(
+    path: Result<&String, &String>,
+    tarballs: &BTreeMap<String, TarballFacts>,
+) -> Result<StoreReader, String> {
+    let path = path.map_err(Clone::clone)?;
+    let tarball = tarballs
+        .get(path)
+        .ok_or_else(|| format!("`{path}` was not unpacked"))?;
+    if tarball.gzip_problem.is_some() {
+        return Err("the tarball's gzip stream is damaged".to_owned());
+    }
+    StoreReader::open(tarball.directory()).map_err(|error| error_text(&error))
+}
+
+fn list(
+    reference: &Reference,
+    role: Role,
+    era: Era,
+) -> Result<ListReader<BufReader<std::fs::File>>, String> {
+    let file = &reference.ledger(role).file;
+    let path =
+        fork_fs::child(&reference.directory, &file.name).map_err(|error| error_text(&error))?;
+    let file = fork_fs::open(&path).map_err(|error| error_text(&error))?;
+    let input = BufReader::with_capacity(1 << 18, file);
+    ListReader::new(input, era, false).map_err(|error| error.to_string())
+}
+
+/// The trees of the stores that are complete, sharing what they have in common.
+fn store_trees(
+    target: Era,
+    lanes: &mut [Lane],
+    examiners: &[Option<StoreExaminer<'_>>],
+) -> Vec<Option<MerkleTree>> {
+    let mut trees: Vec<Option<MerkleTree>> = Vec::with_capacity(lanes.len());
+    for (lane, examiner) in lanes.iter_mut().zip(examiners) {
+        let is_complete = lane.store_problem.is_none()
+            && !lane.store_leaves.is_empty()
+            && examiner.as_ref().is_some_and(StoreExaminer::is_complete);
+        let tree = is_complete.then(|| {
+            let leaves = lane.store_leaves.clone();
+            tree(target, leaves, trees.iter().flatten().next())
+        });
+        trees.push(tree.flatten());
+    }
+    trees
+}
+
+fn tree(era: Era, leaves: Vec<Fp>, beside: Option<&MerkleTree>) -> Option<MerkleTree> {
+    match beside {
+        Some(first) => MerkleTree::new_beside(first, leaves).ok(),
+        None => MerkleTree::new(era, era.depth(), leaves).ok(),
+    }
+}
+
+/// Roots of the candidate's ledgers, before and after.
+fn sources(
+    source: Era,
+    target: Era,
+    lanes: &mut [Lane],
+    trees: &[Option<MerkleTree>],
+) -> Vec<Source> {
+    let mut first: Option<MerkleTree> = None;
+    let mut sources = Vec::with_capacity(lanes.len());
+    for (lane, stored) in lanes.iter_mut().zip(trees) {
+        let leaves = std::mem::take(&mut lane.source_leaves);
+        let accounts = leaves.len() as u64;
+        let mut root = None;
+        if lane.list_problem.is_none()
+            && let Some(tree) = tree(source, leaves, first.as_ref())
+        {
+            root = Some(ledger_hash(tree.root()));
+            first.get_or_insert(tree);
+        }
+        let leaves = std::mem::take(&mut lane.migrated_leaves);
+        let is_migrated =
+            root.is_some() && lane.migrate_problem.is_none() && leaves.len() as u64 == accounts;
+        let migrated = match stored {
+            _ if !is_migrated => None,
+            Some(stored) if leaves == lane.store_leaves => Some(stored.root()),
+            _ => tree(target, leaves, trees.iter().flatten().next()).map(|tree| tree.root()),
+        };
+        sources.push(Source {
+            problem: lane.list_problem.clone(),
+            accounts,
+            root,
+            totals: lane.list_totals,
+            migrate_problem: lane.migrate_problem.clone(),
+            migrated_root: migrated.map(ledger_hash),
+            audit: lane.audit,
+        });
+    }
+    sources
+}
+
+/// Compares everything else in a store with what its accounts ask for.
+fn store_facts(
+    examiner: Option<StoreExaminer<'_>>,
+    tree: Option<MerkleTree>,
+    lane: &Lane,
+) -> StoreFacts {
+    let mut facts = StoreFacts {
+        problem: lane.store_problem.clone(),
+        accounts: lane.store_leaves.len() as u64,
+        totals: lane.store_totals,
+        ..StoreFacts::default()
+    };
+    let Some(examiner) = examiner else {
+        return facts;
+    };
+    match examiner.stored_root() {
+        Ok(root) => facts.stored_root = root,
+        Err(error) => facts.problem = Some(error_text(&error)),
+    }
+    let Some(tree) = tree else {
+        facts.problems = examiner.into_problems();
+        return facts;
+    };
+    match examiner.finish(&tree) {
+        Ok((proof, problems)) => {
+            facts.proof = Some(proof);
+            facts.problems = problems;
+        }
+        Err(error) => facts.problem = Some(error_text(&error)),
+    }
+    facts
+}

@@ -1,0 +1,115 @@
+//! `report.json`.
+
+use std::collections::BTreeMap;
+
+use fork_types::document::{ChainIdSummary, Document, RuleRef};
+use fork_types::{LedgerHash, Role};
+use serde::{Deserialize, Serialize};
+
+/// `report.json`: every check of a verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportDocument {
+    /// `forkpack.report`.
+    pub format: String,
+    /// Format version.
+    pub version: u32,
+    /// What was verified.
+    pub subject: ReportSubject,
+    /// Name of the network file.
+    pub network: String,
+    /// SHA-256 of the candidate's document.
+    pub candidate_sha256: String,
+    /// The migration rule that was applied again; absent when none could be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleRef>,
+    /// Who names the slot of the new genesis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_slot_by: Option<String>,
+    /// Roots recomputed from the stores, as far as they could be.
+    pub roots: BTreeMap<Role, LedgerHash>,
+    /// Inputs of the chain id; absent when the config has no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<ChainIdSummary>,
+    /// Number of checks that passed.
+    pub passed: usize,
+    /// Number of checks that failed.
+    pub failed: usize,
+    /// Number of checks for which something was missing.
+    pub not_run: usize,
+    /// All checks, in the order of the registry.
+    pub checks: Vec<ReportCheck>,
+    /// Wall time per stage in milliseconds; nearly all work is done before the checks.
+    pub stages_ms: BTreeMap<String, u64>,
+    /// Peak resident memory of the process in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Document for ReportDocument {
+    const FORMAT: &'static str = "forkpack.report";
+    const VERSION: u32 = 1;
+    const FILE_NAME: &'static str = "report.json";
+}
+
+/// What was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportSubject {
+    /// `deb`, `root`, `oci`, `docker-archive` or `automode`.
+    pub kind: String,
+    /// Last component of its path.
+    pub name: String,
+    /// SHA-256 of the file, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportCheck {
+    /// Stable identifier.
+    pub id: String,
+    /// What it means when it passes.
+    pub proves: String,
+    /// What happened.
+    pub outcome: Outcome,
+    /// What agreed, what was missing, or more about what is wrong.
+    pub detail: String,
+    /// What should be, of a failed check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What is, of a failed check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// Where that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// Wall time of the check itself in milliseconds.
+    pub ms: u64,
+}
+
+/// Outcome of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Compared, and as it should be.
+    Passed,
+    /// Compared, and wrong.
+    Failed,
+    /// Something was missing.
+    NotRun,
+}
+
+impl ReportDocument {
+    /// Identifiers of the checks with an outcome, in order.
+    #[must_use]
+    pub fn ids(&self, outcome: Outcome) -> Vec<&str> {
+        self.checks
+            .iter()
+            .filter(|check| check.outcome == outcome)
+            .map(|check| check.id.as_str())
+            .collect()
+    }
+}
