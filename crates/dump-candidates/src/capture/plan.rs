@@ -205,10 +205,10 @@ impl Plan {
             view.blocks.drain(..excess);
         }
         view.tip = chain.last().map(|block| block.state_hash).or(former);
-        merged.is_reorganised = former
-            .is_some_and(|former| !view.best_chain().any(|block| block.state_hash == former))
-            && former
-                .is_some_and(|former| view.blocks.iter().any(|block| block.state_hash == former));
+        merged.is_reorganised = former.is_some_and(|former| {
+            let is_former = |block: &SeenBlock| block.state_hash == former;
+            view.blocks.iter().any(is_former) && !view.best_chain().any(is_former)
+        });
         view.reorganisations += u32::from(merged.is_reorganised);
         merged
     }

@@ -216,14 +216,14 @@ impl Processor<'_> {
             error,
             answer: Some(answer),
         };
-        let refusal = self.keep_aside(&source, refusal, now_ms)?;
+        let refusal = self.keep_aside(Some(&source), refusal, now_ms)?;
         Ok(Outcome::Refused(Box::new(refusal), class))
     }
 
-    /// Keeps an answer aside and reports it in the store.
+    /// Keeps an answer, and what came with it in `source`, aside and reports it in the store.
     pub(crate) fn keep_aside(
         &self,
-        source: &Path,
+        source: Option<&Path>,
         refused: Refused<'_>,
         now_ms: u64,
     ) -> Result<Refusal, ProcessError> {

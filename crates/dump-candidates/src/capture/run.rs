@@ -18,8 +18,8 @@ use super::metrics::Metrics;
 use super::plan::{Alarm, AlarmKind, AlarmLimits, Plan, Window};
 use super::process::{Figures, Outcome, Processor, Refused, reason};
 use super::summary::{CaptureSummary, SummaryProblem};
-use super::watch::{Event, Failure, Pace, Shared, WatchError, Watcher, milliseconds};
-use super::work_dir::{JobRecord, WorkDir, WorkDirError};
+use super::watch::{Event, Failure, Pace, Shared, Watcher, milliseconds};
+use super::work_dir::{ANSWER_NAME, JobRecord, WorkDir, WorkDirError};
 use super::{CaptureArgs, DAEMONS_MAX, DaemonArg};
 use crate::catalog::{Catalog, CatalogError};
 
@@ -294,7 +294,7 @@ impl CaptureArgs {
             raised: BTreeSet::new(),
             silent: BTreeMap::new(),
             store_failures: 0,
-            store_pause: None,
+            store_trouble: None,
         };
         capture.run(&events, watchers);
         Ok(capture.end(&network.name))
@@ -357,14 +357,22 @@ struct Capture<'a> {
     /// What daemons that do not answer last failed with, by name.
     silent: BTreeMap<String, String>,
     store_failures: u32,
-    /// When the store may be tried again.
-    store_pause: Option<Instant>,
+    /// Why the last attempt to store anything failed, until one succeeds.
+    store_trouble: Option<StoreTrouble>,
+}
+
+/// A store that failed.
+struct StoreTrouble {
+    problem: Problem,
+    /// When it may be tried again.
+    pause_until: Instant,
 }
 
 impl Capture<'_> {
     fn run(&mut self, events: &Receiver<Event>, mut watchers: usize) {
         loop {
-            let is_free = self.store_pause.is_none_or(|until| Instant::now() >= until);
+            let trouble = self.store_trouble.as_ref();
+            let is_free = trouble.is_none_or(|trouble| Instant::now() >= trouble.pause_until);
             let limit = if self.jobs.is_empty() || !is_free {
                 TICK
             } else {
@@ -392,7 +400,7 @@ impl Capture<'_> {
                 self.shared.changed.notify_all();
                 return;
             }
-            let is_stuck = self.args.once && self.store_pause.is_some();
+            let is_stuck = self.args.once && self.store_trouble.is_some();
             if watchers == 0 && (self.jobs.is_empty() || is_stuck) {
                 return;
             }
@@ -446,21 +454,14 @@ impl Capture<'_> {
         }
         // A cut answer, or one with something else in place of a config.
         self.refused += 1;
-        let directory = match &failure.partial {
-            Some(staged) => staged.path().to_owned(),
-            None => self.shared.work.path().join("nothing"),
-        };
-        let answer = fork_fs::file_ref(&directory, super::work_dir::ANSWER_NAME).ok();
+        let directory = failure.partial.as_ref().map(fork_fs::StagedDir::path);
         let refused = Refused {
             daemon: &name,
             block,
-            error: match &failure.error {
-                WatchError::Daemon(error) => error,
-                WatchError::File(error) => error,
-            },
-            answer,
+            error: &failure.error,
+            answer: directory.and_then(|path| fork_fs::file_ref(path, ANSWER_NAME).ok()),
         };
-        if let Err(error) = self.processor.keep_aside(&directory, refused, now_ms()) {
+        if let Err(error) = self.processor.keep_aside(directory, refused, now_ms()) {
             self.context.note(&format!(
                 "the refusal could not be kept: {}",
                 reason(&error)
@@ -475,6 +476,10 @@ impl Capture<'_> {
                 self.views.push(view);
                 return;
             }
+            // With an answer waiting, it is for that to say whether storing works again.
+            if self.jobs.is_empty() {
+                self.store_works();
+            }
         }
     }
 
@@ -486,12 +491,8 @@ impl Capture<'_> {
             .position(|daemon| daemon.name == job.daemon);
         match self.processor.process(&job, now_ms()) {
             Ok(Outcome::Stored(stored, figures)) => {
-                self.store_failures = 0;
-                self.store_pause = None;
-                let mut plan = self.shared.plan();
-                plan.stored(job.seen.state_hash);
-                plan.set_stalled(false);
-                drop(plan);
+                self.store_works();
+                self.shared.plan().stored(job.seen.state_hash);
                 self.log(&job, &stored, &figures);
                 self.last = self.last.max(last_of(&stored));
                 self.stored.push(*stored);
@@ -524,6 +525,12 @@ impl Capture<'_> {
         self.shared.changed.notify_all();
     }
 
+    fn store_works(&mut self) {
+        self.store_failures = 0;
+        self.store_trouble = None;
+        self.shared.plan().set_stalled(false);
+    }
+
     fn store_failed(&mut self, error: &dyn Fault) {
         self.shared.plan().set_stalled(true);
         self.shared.changed.notify_all();
@@ -533,13 +540,13 @@ impl Capture<'_> {
             .saturating_mul(1 << self.store_failures.min(8));
         let pause = pause.clamp(Duration::from_millis(50), STORE_PAUSE_MAX);
         self.store_failures += 1;
-        self.store_pause = Some(Instant::now() + pause);
         let text = format!("could not store: {}", reason(error));
         self.context.note(&text);
         let class = error.class();
-        self.problems
-            .retain(|problem| !problem.text.starts_with("could not store: "));
-        self.problems.push(Problem { class, text });
+        self.store_trouble = Some(StoreTrouble {
+            problem: Problem { class, text },
+            pause_until: Instant::now() + pause,
+        });
     }
 
     fn log(&self, job: &JobRecord, stored: &StoredCandidate, figures: &Figures) {
@@ -577,7 +584,8 @@ impl Capture<'_> {
             self.last,
         );
         drop(plan);
-        let wrong = self.problems.iter();
+        let trouble = self.store_trouble.iter().map(|trouble| &trouble.problem);
+        let wrong = self.problems.iter().chain(trouble);
         let wrong = wrong.filter(|problem| problem.class == Class::Wrong);
         alarms.extend(wrong.map(|problem| Alarm {
             kind: AlarmKind::Refused,
@@ -602,11 +610,8 @@ impl Capture<'_> {
 
     /// The summary, and the error a process should end with.
     fn end(mut self, network: &str) -> (CaptureSummary, Option<CaptureError>) {
-        if self.store_pause.is_none() {
-            // It failed and recovered.
-            self.problems
-                .retain(|problem| !problem.text.starts_with("could not store: "));
-        }
+        let trouble = self.store_trouble.take();
+        self.problems.extend(trouble.map(|trouble| trouble.problem));
         let plan = self.shared.plan();
         let missing = plan.missing();
         for alarm in plan.alarms(&self.limits) {

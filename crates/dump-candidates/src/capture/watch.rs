@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fork_daemon::client::{Export, FRONTIER_BLOCKS_MAX};
 use fork_daemon::{DaemonClient, DaemonError};
 use fork_fs::{AtomicFile, FsError};
-use fork_types::document::{DaemonView, SeenBlock};
+use fork_types::document::{DaemonView, SeenBlock, SeenStopSlots};
 use fork_types::{Class, Era, Fault, StateHash};
 use serde_json::value::RawValue;
 
@@ -155,12 +155,7 @@ impl Watcher {
     /// Looks at the daemon: light queries only.
     fn poll(&mut self) -> Result<(), DaemonError> {
         let status = self.client.status()?;
-        let stop = match self.client.runtime_config() {
-            Ok(config) => Some(config.stop),
-            // Not everybody answers this while bootstrapping; the rest decides.
-            Err(error) if error.class() == Class::Pending => None,
-            Err(error) => return Err(error),
-        };
+        let stop = self.stop_slots()?;
         let synced = status.sync_status == "SYNCED";
         let mut view = {
             let mut plan = self.shared.plan();
@@ -207,6 +202,24 @@ impl Watcher {
         Ok(())
     }
 
+    /// The stop slots of the running config, where they are not known yet. A config is that of a
+    /// daemon's start and may hold whole account lists, so it is read once, and again after the daemon
+    /// was silent.
+    fn stop_slots(&self) -> Result<Option<SeenStopSlots>, DaemonError> {
+        let daemons = self.shared.plan();
+        let daemon = daemons.daemons().get(self.daemon);
+        if daemon.is_some_and(|daemon| daemon.has_config) {
+            return Ok(None);
+        }
+        drop(daemons);
+        match self.client.runtime_config() {
+            Ok(config) => Ok(Some(config.stop)),
+            // Not everybody answers this while bootstrapping; the rest decides.
+            Err(error) if error.class() == Class::Pending => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The best chain, from its tip to what is known already.
     fn chain(&self) -> Result<Vec<SeenBlock>, DaemonError> {
         let chain = self.client.best_chain(POLL_BLOCKS)?;
@@ -220,6 +233,8 @@ impl Watcher {
         let mut plan = self.shared.plan();
         if let Some(daemon) = plan.daemon_mut(self.daemon) {
             daemon.failure = Some((error.class(), super::process::reason(error)));
+            // It may come back with another config.
+            daemon.has_config = false;
         }
         drop(plan);
         self.shared.changed.notify_all();

@@ -118,10 +118,6 @@ impl WorkDir {
         self.path.join("refused")
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Starts a job: a directory that appears once the answer is whole.
     pub(crate) fn start_job(&self, block: StateHash) -> Result<StagedDir, FsError> {
         StagedDir::create(&self.job(block), true)
@@ -164,30 +160,40 @@ impl WorkDir {
     /// the first ones. Returns the refusal as written.
     pub(crate) fn refuse(
         &self,
-        source: &Path,
+        source: Option<&Path>,
         mut refusal: Refusal,
         name: &str,
         answer: Option<FileRef>,
         bodies_max: usize,
     ) -> Result<Refusal, FsError> {
         let target = self.refused_all().join(name);
-        if fork_fs::exists(&target) {
-            fork_fs::remove_all(source)?;
-            return Ok(refusal);
+        if !fork_fs::exists(&target) {
+            self.write_refusal(source, &mut refusal, &target, answer, bodies_max)?;
         }
+        if let Some(source) = source {
+            fork_fs::remove_all(source)?;
+        }
+        Ok(refusal)
+    }
+
+    fn write_refusal(
+        &self,
+        source: Option<&Path>,
+        refusal: &mut Refusal,
+        target: &Path,
+        answer: Option<FileRef>,
+        bodies_max: usize,
+    ) -> Result<(), FsError> {
         let kept = fork_fs::sorted_names(&self.refused_all())?.into_iter();
         let kept = kept
             .filter(|name| fork_fs::exists(&self.refused_all().join(name).join(ANSWER_NAME)))
             .count();
-        let staged = StagedDir::create(&target, false)?;
-        if let Some(answer) = answer.filter(|_| kept < bodies_max) {
-            let from = source.join(ANSWER_NAME);
-            fork_fs::rename(&from, &staged.path().join(ANSWER_NAME))?;
+        let staged = StagedDir::create(target, false)?;
+        if let (Some(source), Some(answer)) = (source, answer.filter(|_| kept < bodies_max)) {
+            fork_fs::rename(&source.join(ANSWER_NAME), &staged.path().join(ANSWER_NAME))?;
             refusal.answer = Some(answer);
         }
-        staged.write_document(&refusal)?;
-        staged.commit()?;
-        fork_fs::remove_all(source)?;
-        Ok(refusal)
+        staged.write_document(&*refusal)?;
+        staged.commit()
     }
 }

@@ -210,3 +210,32 @@ fn a_daemon_in_a_shared_store_needs_a_name() {
     let ran = Ran::of(ran.unwrap()).ends(&[2], "unnamed");
     assert!(ran.stderr.contains("--daemon NAME=URL"), "{}", ran.stderr);
 }
+
+/// A store that failed once and works again is no problem in the end, although no candidate came.
+#[test]
+fn a_store_that_recovers_is_forgiven() {
+    let server = S3Server::start().unwrap();
+    let scenario = stub_daemon::Scenario::from_toml(include_str!("quiet.toml")).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let world = stub_daemon::World::build(&scenario, cache.path()).unwrap();
+    let mut rig = Rig::of(Arc::new(world), 1, 1012);
+    rig.store = server.url("capture/one");
+    rig.environment = server.environment();
+    let mut views = 0;
+    server.hook(move |seen| {
+        let is_view = seen.kind() == "put" && seen.path.contains("/daemons/");
+        views += u32::from(is_view);
+        // Not among those that are tried again at once.
+        (is_view && views == 1).then_some(Fault::Status(403))
+    });
+    let child = rig.capture(&["--window", "2"]).spawn().unwrap();
+    let views = || {
+        let seen = server.seen();
+        let puts = seen.iter().filter(|seen| seen.kind() == "put");
+        puts.filter(|seen| seen.path.contains("/daemons/")).count()
+    };
+    until("a view is stored", || views() >= 3);
+    rig.clock.set(1021);
+    let ran = Ran::of(child.wait_with_output().unwrap()).ends(&[0], "recovered");
+    assert!(ran.stderr.contains("could not store"), "{}", ran.stderr);
+}
