@@ -7,7 +7,7 @@
 use fork_ledger::account::Account;
 use fork_ledger::binprot::decode_account;
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
-use fork_types::{Era, LedgerHash, TokenId};
+use fork_types::{Era, LedgerHash, PublicKey, TokenId};
 use rayon::prelude::*;
 
 use crate::compare::stored_root;
@@ -16,7 +16,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::index::{AccountIndex, SortedIndex, entry_count};
 use crate::key::{ACCOUNT_TAG, Key, KeyLayout};
 use crate::problem::{Problem, Problems};
-use crate::proof::{Comparer, StoreProof};
+use crate::proof::Comparer;
 use crate::reader::{Cursor, StoreReader};
 use crate::records::{hash_records, text_records};
 use crate::scan::{ContentDigest, ScanSummary};
@@ -37,6 +37,23 @@ pub struct StoreProblems {
     /// With locations, token owners, token sets, the last location, and entries behind the accounts
     /// that nothing asks for.
     pub records: Problems,
+}
+
+/// What an examined store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// Root recomputed from the accounts.
+    pub root: LedgerHash,
+    /// N: accounts.
+    pub accounts: u64,
+    /// D: distinct public keys.
+    pub owners: u64,
+    /// H: hash nodes.
+    pub hash_nodes: u64,
+    /// All entries.
+    pub entries: u64,
+    /// SHA-256 over the scanner text; the reader of logs, which need not be in key order, takes none.
+    pub content_sha256: Option<String>,
 }
 
 /// Reads the accounts of a store in order, then compares everything else with what follows from them.
@@ -135,9 +152,13 @@ impl<'a> StoreExaminer<'a> {
     /// # Errors
     ///
     /// Fails on more accounts than a ledger has room for.
-    pub fn record(&mut self, account: &Account, owned: TokenId) -> Result<(), StoreError> {
-        self.index
-            .push(account.public_key, account.token_id, Some(owned))?;
+    pub fn record(
+        &mut self,
+        public_key: PublicKey,
+        token_id: TokenId,
+        owned: TokenId,
+    ) -> Result<(), StoreError> {
+        self.index.push(public_key, token_id, Some(owned))?;
         Ok(())
     }
 
@@ -161,7 +182,7 @@ impl<'a> StoreExaminer<'a> {
     /// # Errors
     ///
     /// Fails when RocksDB cannot read.
-    pub fn finish(self, tree: &MerkleTree) -> Result<(StoreProof, StoreProblems), StoreError> {
+    pub fn finish(self, tree: &MerkleTree) -> Result<(Examined, StoreProblems), StoreError> {
         let Self {
             store,
             layout,
@@ -192,13 +213,13 @@ impl<'a> StoreExaminer<'a> {
                 found: scanned.entries,
             });
         }
-        let proof = StoreProof {
+        let proof = Examined {
             root: ledger_hash(tree.root()),
             accounts,
             owners,
             hash_nodes,
             entries: scanned.entries,
-            content_sha256: scanned.content_sha256,
+            content_sha256: Some(scanned.content_sha256),
         };
         Ok((proof, problems))
     }

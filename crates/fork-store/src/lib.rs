@@ -4,7 +4,8 @@
 //!   the accounts alone ([`log`]).
 //! - [`prove_store`] reads it back with RocksDB, exactly the daemon's version, and recomputes
 //!   everything in it from the accounts. No daemon does that.
-//! - [`StoreExaminer`] does the same with accounts that the caller hashes.
+//! - [`StoreExaminer`] does the same with accounts that the caller hashes, and [`LogExaminer`] without
+//!   RocksDB for stores in the writer's own spelling.
 //! - [`prove_log`] reads back what was just written, without hashing accounts again, and compares it
 //!   with what is still in memory.
 //! - [`write_tarball`] and [`tarball_name`] pack it.
@@ -29,6 +30,7 @@ mod huffman;
 mod index;
 pub mod key;
 pub mod log;
+mod log_examine;
 mod log_reader;
 mod payload;
 mod problem;
@@ -47,9 +49,10 @@ pub use compare::{
 };
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
-pub use examine::{StoreExaminer, StoreProblems};
+pub use examine::{Examined, StoreExaminer, StoreProblems};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
+pub use log_examine::LogExaminer;
 pub use log_reader::LogDefect;
 pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
 pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use common::{accounts, log_bytes, tree};
 use fork_ledger::account::Account;
+use fork_ledger::hash::derive_token_id;
 use fork_ledger::merkle::MerkleTree;
 use fork_store::log::{CURRENT_NAME, LOG_NAME, LogDirectory, MANIFEST_NAME};
 use fork_store::{
-    FinishedStore, LedgerStoreWriter, LogDefect, Problem, StoreError, StoreErrorKind, StoreProof,
-    prove_log, prove_store, write_tarball,
+    Examined, FinishedStore, LedgerStoreWriter, LogDefect, LogExaminer, Problem, StoreError,
+    StoreErrorKind, StoreProof, prove_log, prove_store, write_tarball,
 };
 use fork_types::{Class, Era, Fault};
 use proptest::prelude::*;
@@ -54,8 +55,43 @@ impl Written {
         }
     }
 
+    /// Proves a copy, and sees that an examiner, which knows nothing of what was written, agrees.
     fn prove(&self, directory: &Path) -> Result<StoreProof, StoreError> {
-        prove_log(directory, &self.store, &self.tree)
+        let outcome = prove_log(directory, &self.store, &self.tree);
+        let examined = self.examine(directory);
+        match (&outcome, &examined) {
+            (Ok(proof), Ok(examined)) => {
+                let found = (examined.root, examined.accounts, examined.owners);
+                assert_eq!(found, (proof.root, proof.accounts, proof.owners));
+                let found = (examined.hash_nodes, examined.entries);
+                assert_eq!(found, (proof.hash_nodes, proof.entries));
+            }
+            (Err(_), Err(_)) => {}
+            _ => panic!("{outcome:?}, but {examined:?}"),
+        }
+        outcome
+    }
+
+    /// Examines a copy as a log, in takes of odd sizes.
+    fn examine(&self, directory: &Path) -> Result<Examined, StoreError> {
+        let depth = self.tree.depth();
+        let mut examiner = LogExaminer::open(directory, ERA, depth)?;
+        let mut found = Vec::new();
+        for count in [1, 4095, 2, 777].into_iter().cycle() {
+            let accounts = examiner.take(count)?;
+            if accounts.is_empty() {
+                break;
+            }
+            for account in &accounts {
+                let owns = derive_token_id(&account.public_key, account.token_id);
+                examiner.record(account.public_key, account.token_id, owns)?;
+            }
+            found.extend(accounts);
+        }
+        if found.is_empty() {
+            return examiner.finish(&self.tree);
+        }
+        examiner.finish(&tree(ERA, depth, &found))
     }
 
     /// Proves a copy with another log.
@@ -189,7 +225,7 @@ fn ways_of_pushing_write_the_same() {
     let list = accounts(ERA, 1000, 12);
     let derived: Vec<_> = list
         .iter()
-        .map(|account| fork_ledger::hash::derive_token_id(&account.public_key, account.token_id))
+        .map(|account| derive_token_id(&account.public_key, account.token_id))
         .collect();
     let written = Written::new(DEPTH, &list);
     let single = written.temporary.path().join("single");
@@ -481,15 +517,15 @@ fn another_tree_or_ledger_is_refused() {
     let mut other = list.clone();
     other[77].nonce ^= 1;
     let others = Written::new(DEPTH, &other);
-    assert!(
-        matches!(problem(written.prove(&others.directory)), Problem::Different { entry, .. }
-        if entry == "hash node at height 0, index 77")
-    );
+    // Whoever examines another whole store finds nothing wrong with it.
+    let examined = written.examine(&others.directory).unwrap();
+    assert_eq!(examined.root, others.store.summary().root);
+    let outcome = prove_log(&others.directory, &written.store, &written.tree);
+    assert!(matches!(problem(outcome), Problem::Different { entry, .. }
+        if entry == "hash node at height 0, index 77"));
     written.tree = tree(ERA, DEPTH, &other);
-    assert!(matches!(
-        problem(written.prove(&written.directory)),
-        Problem::Different { .. }
-    ));
+    let outcome = prove_log(&written.directory, &written.store, &written.tree);
+    assert!(matches!(problem(outcome), Problem::Different { .. }));
 }
 
 /// Batches cut elsewhere are read by RocksDB and are not what the writer writes.

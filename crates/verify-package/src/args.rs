@@ -45,6 +45,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
 
+    /// How the stores in the tarballs are read
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub store_reading: StoreReading,
+
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -73,6 +77,17 @@ pub struct SubjectArgs {
     /// What a daemon wrote by itself: a directory with daemon.json and genesis/
     #[arg(long, value_name = "DIR")]
     pub automode: Option<PathBuf>,
+}
+
+/// How stores are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum StoreReading {
+    /// As a log, where a store is one in exactly our spelling, and with RocksDB where not or where
+    /// anything is wrong
+    #[default]
+    Auto,
+    /// With RocksDB, always: twice the time and three times the memory
+    Rocksdb,
 }
 
 /// Where an image is.

@@ -28,6 +28,13 @@ impl Differences {
             self.kept.push(describe(leaf, expected, found));
         }
     }
+
+    /// Adds those of the leaves behind.
+    pub fn merge(&mut self, behind: &Self) {
+        self.count += behind.count;
+        let room = KEPT_MAX.saturating_sub(self.kept.len());
+        self.kept.extend(behind.kept.iter().take(room).cloned());
+    }
 }
 
 fn describe(leaf: u64, expected: Option<&Account>, found: Option<&Account>) -> String {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::args::Args;
 use crate::config::ConfigView;
 use crate::error::VerifyError;
-use crate::ledgers::{self, LedgerFacts};
+use crate::ledgers::{self, Examination, LedgerFacts};
 use crate::reference::Reference;
 use crate::subject::{CONFIG_BYTES_MAX, Content, Subject, SubjectKind, error_text, is_hex};
 use crate::tarball::TarballFacts;
@@ -64,7 +64,10 @@ impl Facts {
             || Subject::read(&args.subject, &network, scratch),
             || candidate_files(&reference),
         );
-        let subject = subject.map_err(|error| error.full_text());
+        let (subject, unpacked) = match subject {
+            Ok((subject, unpacked)) => (Ok(subject), unpacked),
+            Err(error) => (Err(error.full_text()), BTreeMap::new()),
+        };
         stages.end("read");
 
         let (config_path, config) = config(&subject, &network);
@@ -72,11 +75,11 @@ impl Facts {
             Ok(subject) => {
                 ledgers::choose(subject, config.as_ref().ok(), reference.network.target_era)
             }
-            Err(_) => Role::ALL.map(|_| Err("the package cannot be read".to_owned())),
+            Err(_) => unreadable(),
         };
-        let (subject, tarballs) = match unpack(subject, &chosen, scratch) {
-            Ok((subject, tarballs)) => (Ok(subject), tarballs),
-            Err(problem) => (Err(problem), BTreeMap::new()),
+        let (subject, chosen, tarballs) = match unpack(subject, unpacked, &chosen, scratch) {
+            Ok((subject, tarballs)) => (Ok(subject), chosen, tarballs),
+            Err(problem) => (Err(problem), unreadable(), BTreeMap::new()),
         };
         stages.end("unpack");
 
@@ -87,12 +90,14 @@ impl Facts {
         });
         let rule = rule(args, &reference, fork_slot.as_ref().map(|(slot, _)| *slot))?;
         let ledgers = ledgers::examine(
-            &subject,
-            &config,
-            &tarballs,
-            chosen,
-            &reference,
-            rule.as_ref().ok().copied(),
+            &Examination {
+                config: config.as_ref().ok(),
+                tarballs: &tarballs,
+                reference: &reference,
+                rule: rule.as_ref().ok().copied(),
+            },
+            &chosen,
+            args.store_reading,
         );
         stages.end("ledgers");
         Ok(Self {
@@ -118,6 +123,11 @@ impl Facts {
             Role::Next => 2,
         }]
     }
+}
+
+/// The tarballs of a package that cannot be read.
+fn unreadable() -> [Result<String, String>; 3] {
+    Role::ALL.map(|_| Err("the package cannot be read".to_owned()))
 }
 
 /// Where a config has the slot of the new genesis.
@@ -184,23 +194,30 @@ fn candidate_files(reference: &Reference) -> Vec<CandidateFile> {
         .collect()
 }
 
-/// Unpacks every tarball that was chosen, on all threads.
+/// Unpacks every tarball that was chosen and is not `unpacked` yet, on all threads.
 fn unpack(
     subject: Result<Subject, String>,
+    mut unpacked: BTreeMap<String, TarballFacts>,
     chosen: &[Result<String, String>; 3],
     scratch: &Path,
 ) -> Result<(Subject, BTreeMap<String, TarballFacts>), String> {
     let subject = subject?;
     let paths: BTreeSet<&String> = chosen.iter().flatten().collect();
-    let tarballs = paths
-        .into_par_iter()
+    unpacked.retain(|path, _| paths.contains(path));
+    let missing: Vec<_> = paths
+        .into_iter()
+        .filter(|path| !unpacked.contains_key(*path))
         .filter_map(|path| Some((path, subject.entries.get(path)?.file()?)))
+        .collect();
+    let more: Vec<(String, TarballFacts)> = missing
+        .into_par_iter()
         .map(|(path, content)| {
             let facts = TarballFacts::read(content, scratch).map_err(|error| error.full_text())?;
             Ok((path.clone(), facts))
         })
         .collect::<Result<_, String>>()?;
-    Ok((subject, tarballs))
+    unpacked.extend(more);
+    Ok((subject, unpacked))
 }
 
 /// The rule that follows from the network's eras; the slot is only used where the rule needs one.

@@ -6,14 +6,15 @@ use std::io::BufReader;
 use fork_ledger::batch::ListReader;
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
 use fork_ledger::migrate::{Audit, Rule, Totals};
-use fork_store::{StoreExaminer, StoreProblems, StoreProof, StoreReader, tarball_name};
+use fork_store::{Examined, LogExaminer, StoreExaminer, StoreProblems, StoreReader, tarball_name};
 use fork_types::{Era, LedgerHash, Role};
 use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
+use crate::args::StoreReading;
 use crate::config::ConfigView;
 use crate::differences::Differences;
-use crate::pass::{self, Inputs, Lane};
+use crate::pass::{self, Examiner, Inputs, Lane};
 use crate::reference::Reference;
 use crate::subject::{Subject, error_text};
 use crate::tarball::TarballFacts;
@@ -49,9 +50,11 @@ pub struct StoreFacts {
     /// The root node, as stored.
     pub stored_root: Option<LedgerHash>,
     /// What was computed from the accounts; absent when some are missing.
-    pub proof: Option<StoreProof>,
+    pub proof: Option<Examined>,
     /// What is wrong with it.
     pub problems: StoreProblems,
+    /// Whether it was read as a log in our own spelling, without RocksDB.
+    pub is_log: bool,
 }
 
 /// Everything about the ledger of a role.
@@ -72,28 +75,91 @@ pub struct LedgerFacts {
 }
 
 /// Reads, migrates, hashes and compares the three ledgers.
+///
+/// Stores are read as logs first, which finds them right or says no more than that they are not. Then
+/// everything is done again with RocksDB, for those that are not: it says what is wrong, and whether
+/// a store that was written by somebody else is right all the same.
 pub(crate) fn examine(
-    subject: &Result<Subject, String>,
-    config: &Result<ConfigView, String>,
-    tarballs: &BTreeMap<String, TarballFacts>,
-    chosen: [Result<String, String>; 3],
-    reference: &Reference,
-    rule: Option<Rule>,
+    facts: &Examination<'_>,
+    chosen: &[Result<String, String>; 3],
+    reading: StoreReading,
 ) -> Vec<LedgerFacts> {
+    let mut as_log = [reading == StoreReading::Auto; 3];
+    let found = examine_as(facts, chosen, as_log);
+    for (as_log, ledger) in as_log.iter_mut().zip(&found) {
+        *as_log &= ledger.store.as_ref().is_ok_and(StoreFacts::is_right);
+    }
+    if reading == StoreReading::Rocksdb || as_log == [true; 3] {
+        return found;
+    }
+    drop(found);
+    examine_as(facts, chosen, as_log)
+}
+
+/// What the ledgers are looked at with.
+pub(crate) struct Examination<'a> {
+    /// The config, if it can be read.
+    pub(crate) config: Option<&'a ConfigView>,
+    /// Unpacked tarballs by path.
+    pub(crate) tarballs: &'a BTreeMap<String, TarballFacts>,
+    /// The candidate.
+    pub(crate) reference: &'a Reference,
+    /// The migration rule, if one could be chosen.
+    pub(crate) rule: Option<Rule>,
+}
+
+impl StoreFacts {
+    /// Whether it was read to its end and everything in it follows from its accounts.
+    fn is_right(&self) -> bool {
+        self.problem.is_none() && self.proof.is_some()
+    }
+}
+
+/// A store, ready to be read.
+enum Opened {
+    Log(LogExaminer),
+    RocksDb(StoreReader),
+}
+
+fn examine_as(
+    facts: &Examination<'_>,
+    chosen: &[Result<String, String>; 3],
+    as_log: [bool; 3],
+) -> Vec<LedgerFacts> {
+    let (reference, rule) = (facts.reference, facts.rule);
     let (source, target) = (reference.network.source_era, reference.network.target_era);
-    let stores: Vec<Result<StoreReader, String>> = chosen
+    let opened: Vec<Result<Opened, String>> = chosen
         .par_iter()
-        .map(|path| open(path.as_ref(), tarballs))
+        .zip(as_log)
+        .map(|(path, as_log)| open(path.as_ref(), facts.tarballs, target, as_log))
         .collect();
+    let mut stores = Vec::with_capacity(opened.len());
+    let mut logs = Vec::with_capacity(opened.len());
+    for opened in opened {
+        let (store, log) = match opened {
+            Ok(Opened::Log(log)) => (None, Some(log)),
+            Ok(Opened::RocksDb(store)) => (Some(Ok(store)), None),
+            Err(problem) => (Some(Err(problem)), None),
+        };
+        stores.push(store);
+        logs.push(log);
+    }
     let mut lanes: Vec<Lane> = Role::ALL.iter().map(|_| Lane::default()).collect();
     let mut store_problems: Vec<Option<String>> = Vec::new();
     let mut inputs: Vec<Inputs<'_>> = Vec::new();
-    for ((role, store), lane) in Role::ALL.iter().zip(&stores).zip(&mut lanes) {
+    let mut is_log = Vec::new();
+    for (((role, store), log), lane) in Role::ALL.iter().zip(&stores).zip(logs).zip(&mut lanes) {
         let list = list(reference, *role, source);
         lane.list_problem = list.as_ref().err().cloned();
-        let examiner = store.as_ref().map_err(Clone::clone).and_then(|store| {
-            StoreExaminer::new(store, target, target.depth()).map_err(|error| error_text(&error))
-        });
+        is_log.push(log.is_some());
+        let examiner = match (store, log) {
+            (_, Some(log)) => Ok(Examiner::Log(log)),
+            (Some(Ok(store)), None) => StoreExaminer::new(store, target, target.depth())
+                .map(Examiner::RocksDb)
+                .map_err(|error| error_text(&error)),
+            (Some(Err(problem)), None) => Err(problem.clone()),
+            (None, None) => Err("there is no store".to_owned()),
+        };
         store_problems.push(examiner.as_ref().err().cloned());
         inputs.push(Inputs {
             list: list.ok(),
@@ -106,13 +172,20 @@ pub(crate) fn examine(
     let sources = sources(source, target, &mut lanes, &trees);
     let found: Vec<Result<StoreFacts, String>> = examiners
         .into_par_iter()
+        .with_max_len(1)
         .zip(trees)
         .zip(&lanes)
         .zip(store_problems)
-        .map(|(((examiner, tree), lane), problem)| match problem {
-            Some(problem) => Err(problem),
-            None => Ok(store_facts(examiner, tree, lane)),
-        })
+        .zip(is_log)
+        .map(
+            |((((examiner, tree), lane), problem), is_log)| match problem {
+                Some(problem) => Err(problem),
+                None => Ok(StoreFacts {
+                    is_log,
+                    ..store_facts(examiner, tree, lane)
+                }),
+            },
+        )
         .collect();
     let each = Role::ALL.into_iter().zip(chosen).zip(sources);
     each.zip(found)
@@ -124,11 +197,8 @@ pub(crate) fn examine(
                 && store.as_ref().is_ok_and(|store| store.problem.is_none());
             LedgerFacts {
                 role,
-                expected_name: expected_name(config.as_ref().ok(), role, target),
-                tarball: match subject {
-                    Ok(_) => tarball,
-                    Err(_) => Err("the package cannot be read".to_owned()),
-                },
+                expected_name: expected_name(facts.config, role, target),
+                tarball: tarball.clone(),
                 source,
                 store,
                 differences: can_compare.then_some(lane.differences),
@@ -187,7 +257,9 @@ pub(crate) fn choose(
 fn open(
     path: Result<&String, &String>,
     tarballs: &BTreeMap<String, TarballFacts>,
-) -> Result<StoreReader, String> {
+    target: Era,
+    as_log: bool,
+) -> Result<Opened, String> {
     let path = path.map_err(Clone::clone)?;
     let tarball = tarballs
         .get(path)
@@ -195,7 +267,13 @@ fn open(
     if tarball.gzip_problem.is_some() {
         return Err("the tarball's gzip stream is damaged".to_owned());
     }
-    StoreReader::open(tarball.directory()).map_err(|error| error_text(&error))
+    // Only what RocksDB refuses as well is a problem.
+    if as_log && let Ok(log) = LogExaminer::open(tarball.directory(), target, target.depth()) {
+        return Ok(Opened::Log(log));
+    }
+    StoreReader::open(tarball.directory())
+        .map(Opened::RocksDb)
+        .map_err(|error| error_text(&error))
 }
 
 fn list(
@@ -215,13 +293,17 @@ fn list(
 fn store_trees(
     target: Era,
     lanes: &mut [Lane],
-    examiners: &[Option<StoreExaminer<'_>>],
+    examiners: &[Option<Examiner<'_>>],
 ) -> Vec<Option<MerkleTree>> {
     let mut trees: Vec<Option<MerkleTree>> = Vec::with_capacity(lanes.len());
     for (lane, examiner) in lanes.iter_mut().zip(examiners) {
         let is_complete = lane.store_problem.is_none()
             && !lane.store_leaves.is_empty()
-            && examiner.as_ref().is_some_and(StoreExaminer::is_complete);
+            && match examiner {
+                Some(Examiner::RocksDb(examiner)) => examiner.is_complete(),
+                Some(Examiner::Log(_)) => true,
+                None => false,
+            };
         let tree = is_complete.then(|| {
             let leaves = lane.store_leaves.clone();
             tree(target, leaves, trees.iter().flatten().next())
@@ -257,13 +339,16 @@ fn sources(
             root = Some(ledger_hash(tree.root()));
             first.get_or_insert(tree);
         }
-        let leaves = std::mem::take(&mut lane.migrated_leaves);
-        let is_migrated =
-            root.is_some() && lane.migrate_problem.is_none() && leaves.len() as u64 == accounts;
-        let migrated = match stored {
+        let is_migrated = root.is_some()
+            && lane.migrate_problem.is_none()
+            && lane.migrated.len() as u64 == accounts;
+        let migrated = match (stored, lane.migrated.unlike(&lane.store_leaves)) {
             _ if !is_migrated => None,
-            Some(stored) if leaves == lane.store_leaves => Some(stored.root()),
-            _ => tree(target, leaves, trees.iter().flatten().next()).map(|tree| tree.root()),
+            (Some(stored), None) => Some(stored.root()),
+            (_, leaves) => {
+                let leaves = leaves.unwrap_or(&lane.store_leaves).to_vec();
+                tree(target, leaves, trees.iter().flatten().next()).map(|tree| tree.root())
+            }
         };
         sources.push(Source {
             problem: lane.list_problem.clone(),
@@ -280,7 +365,7 @@ fn sources(
 
 /// Compares everything else in a store with what its accounts ask for.
 fn store_facts(
-    examiner: Option<StoreExaminer<'_>>,
+    examiner: Option<Examiner<'_>>,
     tree: Option<MerkleTree>,
     lane: &Lane,
 ) -> StoreFacts {
@@ -290,23 +375,33 @@ fn store_facts(
         totals: lane.store_totals,
         ..StoreFacts::default()
     };
-    let Some(examiner) = examiner else {
-        return facts;
-    };
-    match examiner.stored_root() {
-        Ok(root) => facts.stored_root = root,
-        Err(error) => facts.problem = Some(error_text(&error)),
-    }
-    let Some(tree) = tree else {
-        facts.problems = examiner.into_problems();
-        return facts;
-    };
-    match examiner.finish(&tree) {
-        Ok((proof, problems)) => {
-            facts.proof = Some(proof);
-            facts.problems = problems;
+    match (examiner, tree) {
+        (None, _) | (Some(Examiner::Log(_)), None) => {}
+        (Some(Examiner::Log(examiner)), Some(tree)) => match examiner.finish(&tree) {
+            Ok(examined) => {
+                // Every hash node was compared, this one too.
+                facts.stored_root = Some(examined.root);
+                facts.proof = Some(examined);
+            }
+            Err(error) => facts.problem = Some(error_text(&error)),
+        },
+        (Some(Examiner::RocksDb(examiner)), tree) => {
+            match examiner.stored_root() {
+                Ok(root) => facts.stored_root = root,
+                Err(error) => facts.problem = Some(error_text(&error)),
+            }
+            let Some(tree) = tree else {
+                facts.problems = examiner.into_problems();
+                return facts;
+            };
+            match examiner.finish(&tree) {
+                Ok((proof, problems)) => {
+                    facts.proof = Some(proof);
+                    facts.problems = problems;
+                }
+                Err(error) => facts.problem = Some(error_text(&error)),
+            }
         }
-        Err(error) => facts.problem = Some(error_text(&error)),
     }
     facts
 }

@@ -33,7 +33,7 @@ mod subject;
 mod tarball;
 mod worker;
 
-pub use args::{Args, ImageRef, SubjectArgs};
+pub use args::{Args, ImageRef, StoreReading, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
 pub use differences::Differences;

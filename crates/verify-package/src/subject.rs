@@ -4,15 +4,19 @@ mod deb;
 mod directory;
 mod image;
 mod spool;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fork_fs::FsError;
 use fork_package::{PackageError, Paragraph};
 use fork_types::Role;
 
 use crate::args::{ImageRef, SubjectArgs};
+use crate::tarball::TarballFacts;
+use tasks::Tasks;
 
 pub use spool::FileDigests;
 
@@ -76,13 +80,13 @@ pub enum EntryKind {
 }
 
 /// Content of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Content {
     /// Size.
     pub bytes: u64,
     path: PathBuf,
     /// Removes the copy.
-    _spooled: Option<tempfile::TempPath>,
+    _spooled: Option<Arc<tempfile::TempPath>>,
 }
 
 /// One path of a package.
@@ -132,6 +136,8 @@ pub struct Subject {
     pub owner: (u64, u64),
     /// Digests of all files.
     pub digests: BTreeMap<String, FileDigests>,
+    /// SHA-256 of the Debian package itself.
+    pub sha256: Option<String>,
 }
 
 /// Why a package cannot be read.
@@ -202,15 +208,50 @@ impl Entry {
 }
 
 impl Subject {
-    /// Reads whichever form the command line names; copies and unpacked files go to `scratch`.
+    /// Reads whichever form the command line names; copies and unpacked files go to `scratch`. Gives
+    /// the ledgers' tarballs, unpacked, by path: all of a package that has three.
     ///
     /// # Errors
     ///
     /// Fails on anything that is damaged, hostile, or not of the form.
-    pub fn read(args: &SubjectArgs, network: &str, scratch: &Path) -> Result<Self, SubjectError> {
+    pub fn read(
+        args: &SubjectArgs,
+        network: &str,
+        scratch: &Path,
+    ) -> Result<(Self, BTreeMap<String, TarballFacts>), SubjectError> {
+        let tasks = Tasks::new(scratch);
+        let mut sha256 = None;
+        let read = rayon::scope(|scope| {
+            if let Some(deb) = &args.deb {
+                let sha256 = &mut sha256;
+                scope.spawn(move |_| *sha256 = Some(fork_fs::sha256_file(deb)));
+            }
+            let mut start = |path: &str, content: &Content| tasks.start(scope, path, content);
+            let subject = Self::read_files(args, network, scratch, &mut start)?;
+            if subject.kind != SubjectKind::Deb {
+                for (path, entry) in &subject.entries {
+                    entry.file().into_iter().for_each(|file| start(path, file));
+                }
+            }
+            Ok::<_, SubjectError>(subject)
+        });
+        let mut subject = read?;
+        let (digests, tarballs) = tasks.finish()?;
+        subject.digests = digests;
+        subject.sha256 = sha256.transpose()?.map(|digested| digested.sha256);
+        Ok((subject, tarballs))
+    }
+
+    /// Reads the files. `start` gets those of a Debian package when they are there.
+    fn read_files(
+        args: &SubjectArgs,
+        network: &str,
+        scratch: &Path,
+        start: &mut dyn FnMut(&str, &Content),
+    ) -> Result<Self, SubjectError> {
         let package = format!("mina-{network}-config");
-        let mut subject = if let Some(path) = &args.deb {
-            deb::read(path, scratch)?
+        let subject = if let Some(path) = &args.deb {
+            deb::read(path, scratch, start)?
         } else if let Some(path) = &args.root {
             directory::read_root(path, &package)?
         } else if let Some(reference) = &args.image {
@@ -222,7 +263,6 @@ impl Subject {
                 problem: "nothing to verify was named".to_owned(),
             });
         };
-        subject.digests = spool::digest_all(&subject)?;
         Ok(subject)
     }
 
@@ -242,6 +282,7 @@ impl Subject {
             dpkg: DpkgRecord::default(),
             owner: (0, 0),
             digests: BTreeMap::new(),
+            sha256: None,
         }
     }
 

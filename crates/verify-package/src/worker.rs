@@ -14,7 +14,7 @@ use crate::error::VerifyError;
 use crate::facts::Facts;
 use crate::reference::Reference;
 use crate::report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
-use crate::subject::{Subject, SubjectKind};
+use crate::subject::Subject;
 
 /// Name of the directory for copies, which is gone before the output appears.
 const SCRATCH: &str = "scratch";
@@ -124,10 +124,6 @@ fn reported(id: &str, proves: &str, finding: Finding, ms: u64) -> ReportCheck {
 
 fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocument {
     let (kind, name) = Subject::describe(&args.subject);
-    let file = match kind {
-        SubjectKind::Deb => args.subject.deb.as_deref(),
-        _ => None,
-    };
     let count = |outcome| {
         checks
             .iter()
@@ -148,9 +144,11 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         subject: ReportSubject {
             kind: kind.name().to_owned(),
             name,
-            sha256: file
-                .and_then(|path| fork_fs::sha256_file(path).ok())
-                .map(|digested| digested.sha256),
+            sha256: facts
+                .subject
+                .as_ref()
+                .ok()
+                .and_then(|subject| subject.sha256.clone()),
         },
         network: facts.reference.network.name.clone(),
         candidate_sha256: facts.reference.candidate_sha256.clone(),

@@ -169,7 +169,12 @@ fn accounts(facts: &Facts, ledger: &LedgerFacts) -> Finding {
     if store.accounts == 0 {
         return Finding::failed("accounts", "none", place(ledger));
     }
-    let detail = format!("{} accounts", store.accounts);
+    let by = if store.is_log {
+        "read as a log in forkpack's own spelling"
+    } else {
+        "read with RocksDB"
+    };
+    let detail = format!("{} accounts, {by}", store.accounts);
     no_problems(&store.problems.accounts, ledger, detail)
 }
 
@@ -214,10 +219,10 @@ fn records(_: &Facts, ledger: &LedgerFacts) -> Finding {
     match &store.proof {
         None => incomplete(),
         Some(proof) => {
-            let detail = format!(
-                "{} entries, content SHA-256 {}",
-                proof.entries, proof.content_sha256
-            );
+            let mut detail = format!("{} entries", proof.entries);
+            if let Some(digest) = &proof.content_sha256 {
+                detail += &format!(", content SHA-256 {digest}");
+            }
             no_problems(&store.problems.records, ledger, detail)
         }
     }

@@ -4,10 +4,14 @@ use std::path::Path;
 
 use fork_package::{DataEntry, DataEntryKind, DebReader};
 
-use super::{Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
+use super::{Content, Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
 
-/// Reads the package; files are copied to `scratch`.
-pub(super) fn read(path: &Path, scratch: &Path) -> Result<Subject, SubjectError> {
+/// Reads the package; files are copied to `scratch`, and `start` gets each when it is there.
+pub(super) fn read(
+    path: &Path,
+    scratch: &Path,
+    start: &mut dyn FnMut(&str, &Content),
+) -> Result<Subject, SubjectError> {
     let reader = DebReader::open(path)?;
     let mut subject = Subject::new(SubjectKind::Deb, path);
     subject.control = Some(reader.control().clone());
@@ -15,6 +19,9 @@ pub(super) fn read(path: &Path, scratch: &Path) -> Result<Subject, SubjectError>
     subject.md5sums = reader.md5sums().map(<[u8]>::to_vec);
     reader.read_data(|entry, content| {
         let kind = kind(path, entry, content, scratch)?;
+        if let EntryKind::File(file) = &kind {
+            start(&entry.path, file);
+        }
         subject.add(entry.path.clone(), described(entry, kind))
     })?;
     Ok(subject)

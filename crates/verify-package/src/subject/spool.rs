@@ -1,16 +1,15 @@
 //! Copies of files out of archives, and the digests of all files.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use fork_fs::{FsError, Operation};
 use md5::Md5;
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use sha3::Sha3_256;
 
-use super::{Content, FILE_BYTES_MAX, Subject, SubjectError, limit};
+use super::{Content, FILE_BYTES_MAX, SubjectError, limit};
 
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -59,7 +58,7 @@ pub(super) fn copy(
     Ok(Content {
         bytes,
         path: path.to_path_buf(),
-        _spooled: Some(path),
+        _spooled: Some(Arc::new(path)),
     })
 }
 
@@ -77,20 +76,8 @@ pub(super) fn in_place(path: &Path, bytes: u64) -> Result<Content, SubjectError>
     })
 }
 
-/// All digests of all files, on all threads.
-pub(super) fn digest_all(subject: &Subject) -> Result<BTreeMap<String, FileDigests>, SubjectError> {
-    let files: Vec<(&String, &Content)> = subject
-        .entries
-        .iter()
-        .filter_map(|(path, entry)| Some((path, entry.file()?)))
-        .collect();
-    files
-        .par_iter()
-        .map(|(path, content)| Ok(((*path).clone(), digest(content)?)))
-        .collect()
-}
-
-fn digest(content: &Content) -> Result<FileDigests, SubjectError> {
+/// All digests of a file.
+pub(super) fn digest(content: &Content) -> Result<FileDigests, SubjectError> {
     let failed = |source| FsError::io(Operation::Read, content.path(), source);
     let mut input = fork_fs::open(content.path())?;
     let (mut sha256, mut sha3, mut md5) = (Sha256::new(), Sha3_256::new(), Md5::new());
