@@ -14,7 +14,7 @@ use fork_types::{Class, Fault};
 use fork_worker::{Context, OutputFormat, Worker};
 use support::{Made, Opened, Run, assert_passed};
 use tempfile::TempDir;
-use verify_package::Outcome;
+use verify_package::{Outcome, ReportDocument};
 
 fn made() -> &'static Made {
     Made::once("verify-untouched")
@@ -27,6 +27,36 @@ fn a_deb_passes() {
     assert_eq!(report.roots.len(), 3);
     assert!(report.rule.is_some());
     assert!(report.chain_id.is_some());
+}
+
+/// Which ledgers' stores were read with RocksDB, of a report in which nothing failed.
+fn with_rocksdb(report: &ReportDocument) -> [bool; 3] {
+    assert_passed(report, &["image.dpkg-status", "image.content"]);
+    ["genesis", "staking", "next"].map(|role| {
+        let id = format!("store.{role}.accounts");
+        let check = report.checks.iter().find(|check| check.id == id).unwrap();
+        let is_log = check.detail.contains("read as a log");
+        assert_ne!(is_log, check.detail.contains("read with RocksDB"));
+        !is_log
+    })
+}
+
+#[test]
+fn stores_in_another_spelling_are_read_with_rocksdb() {
+    let deb = made().deb();
+    let mut run = Run::new(made(), "--deb", deb.to_str().unwrap());
+    assert_eq!(with_rocksdb(&run.report()), [false; 3]);
+    run.more
+        .extend(["--store-reading", "rocksdb"].map(Into::into));
+    assert_eq!(with_rocksdb(&run.report()), [true; 3]);
+    // The same entries in key order, in which a log of ours is not.
+    let mut opened = Opened::read(&deb);
+    opened.store("epoch_data/next", |_| ());
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.deb");
+    opened.write(&path);
+    let run = Run::new(made(), "--deb", path.to_str().unwrap());
+    assert_eq!(with_rocksdb(&run.report()), [false, false, true]);
 }
 
 #[test]
