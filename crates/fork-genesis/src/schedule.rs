@@ -11,7 +11,7 @@
 
 use fork_types::{Class, Fault, SlotSinceGenesis, SlotSinceHardFork, SlotSpan};
 
-use crate::timestamp::GenesisTimestamp;
+use crate::timestamp::{GenesisTimestamp, TimestampError};
 
 /// The clock of the chain that is being left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,30 @@ pub struct ScheduleInput {
     pub genesis_slot_delta: Option<SlotSpan>,
     /// Time of the new genesis, when it is given directly.
     pub genesis_timestamp: Option<GenesisTimestamp>,
+}
+
+impl ScheduleInput {
+    /// With what somebody decided instead. An `unscheduled` fork forgets what was planned.
+    ///
+    /// # Errors
+    ///
+    /// Fails on a time that cannot be read.
+    pub fn overridden(
+        self,
+        unscheduled: bool,
+        slot_chain_end: Option<SlotSinceHardFork>,
+        genesis_slot_delta: Option<SlotSpan>,
+        genesis_timestamp: Option<&str>,
+    ) -> Result<Self, TimestampError> {
+        let planned = if unscheduled { Self::default() } else { self };
+        let given = genesis_timestamp.map(GenesisTimestamp::parse).transpose()?;
+        Ok(Self {
+            slot_tx_end: planned.slot_tx_end,
+            slot_chain_end: slot_chain_end.or(planned.slot_chain_end),
+            genesis_slot_delta: genesis_slot_delta.or(planned.genesis_slot_delta),
+            genesis_timestamp: given.map(|(time, _)| time).or(planned.genesis_timestamp),
+        })
+    }
 }
 
 /// Slot and time of the new genesis.

@@ -10,6 +10,7 @@
 pub mod input;
 mod print;
 mod progress;
+mod schedule;
 mod stages;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub use input::{Input, InputArg, InputError, parse_sha256};
 pub use progress::{Progress, Unit};
+pub use schedule::ScheduleArgs;
 pub use stages::{Stages, peak_memory_bytes};
 
 /// How a worker talks; the same in all of them.

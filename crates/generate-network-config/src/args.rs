@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use fork_genesis::chain_id::ConstraintDigest;
-use fork_types::{SlotSinceHardFork, SlotSpan, StateHash};
-use fork_worker::{InputArg, OutputArgs, ReportingArgs};
+use fork_types::StateHash;
+use fork_worker::{InputArg, OutputArgs, ReportingArgs, ScheduleArgs};
 
 /// Write the runtime config of the new chain and show how its times and slots follow
 ///
@@ -36,21 +36,9 @@ pub struct Args {
     #[arg(long, value_name = "HEX", value_parser = fork_worker::parse_sha256)]
     pub sha256: Option<String>,
 
-    /// Time of the new genesis, with its zone
-    #[arg(long, value_name = "TIME")]
-    pub genesis_timestamp: Option<String>,
-
-    /// Slot since hard fork at which the old chain ends [default: the prefork config's]
-    #[arg(long, value_name = "SLOT")]
-    pub slot_chain_end: Option<SlotSinceHardFork>,
-
-    /// Slots from the chain's end to the new genesis [default: the prefork config's]
-    #[arg(long, value_name = "SLOTS")]
-    pub genesis_slot_delta: Option<SlotSpan>,
-
-    /// Disregard the prefork config's stop slots: an emergency fork that they did not plan
-    #[arg(long, requires = "genesis_timestamp")]
-    pub unscheduled: bool,
+    /// The new genesis.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
 
     /// State hash of the new genesis block, for the chain id
     #[arg(long, value_name = "HASH")]

@@ -169,16 +169,16 @@ impl Args {
                 .ok_or_else(|| GenerateError::NoGenesisTime {
                     name: self.prefork_config.to_string(),
                 })?;
-        let mut input = prefork.schedule_input();
-        if self.unscheduled {
-            input = Default::default();
-        }
-        input.slot_chain_end = self.slot_chain_end.or(input.slot_chain_end);
-        input.genesis_slot_delta = self.genesis_slot_delta.or(input.genesis_slot_delta);
-        if let Some(text) = &self.genesis_timestamp {
-            let (timestamp, _) = GenesisTimestamp::parse(text).map_err(GenerateError::Timestamp)?;
-            input.genesis_timestamp = Some(timestamp);
-        }
+        let given = &self.schedule;
+        let input = prefork
+            .schedule_input()
+            .overridden(
+                given.unscheduled,
+                given.slot_chain_end,
+                given.genesis_slot_delta,
+                given.genesis_timestamp.as_deref(),
+            )
+            .map_err(GenerateError::Timestamp)?;
         Ok(Schedule::derive(&clock, &input)?)
     }
 

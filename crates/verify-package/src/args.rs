@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use fork_types::SlotSinceGenesis;
-use fork_worker::{InputArg, OutputArgs, ReportingArgs};
+use fork_worker::{InputArg, OutputArgs, ReportingArgs, ScheduleArgs};
 
 /// Prove a fork package, or say exactly what is wrong with it
 ///
@@ -36,10 +36,14 @@ pub struct Args {
     #[arg(long, value_name = "F")]
     pub prefork_config: Option<InputArg>,
 
-    /// Global slot since genesis of the new genesis [default: the stop slots of the prefork config or
-    /// the network, else the candidate's scheduled slot, else the packaged config's]
+    /// Global slot since genesis of the new genesis [default: from the stop slots or the time of the
+    /// new genesis, else the candidate's scheduled slot, else the packaged config's]
     #[arg(long, value_name = "SLOT")]
     pub fork_slot: Option<SlotSinceGenesis>,
+
+    /// The new genesis.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
 
     /// Variant of the migration rule
     #[arg(long, value_name = "NAME")]

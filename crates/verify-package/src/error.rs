@@ -4,6 +4,8 @@ use fork_fs::FsError;
 use fork_genesis::block::BlockError;
 use fork_genesis::config::ConfigError;
 use fork_genesis::network::NetworkError;
+use fork_genesis::schedule::ScheduleError;
+use fork_genesis::timestamp::TimestampError;
 use fork_ledger::migrate::RuleError;
 use fork_types::{Class, Fault};
 use fork_worker::InputError;
@@ -42,6 +44,15 @@ pub enum VerifyError {
         /// What is wrong.
         source: ConfigError,
     },
+    /// The time of the new genesis on the command line.
+    #[error("the time of the new genesis cannot be used")]
+    Timestamp(#[source] TimestampError),
+    /// The schedule on the command line.
+    #[error("the given schedule of the new genesis cannot be")]
+    Schedule {
+        /// Why.
+        source: ScheduleError,
+    },
     /// No migration rule follows from eras, variant and slot.
     #[error("no migration rule can be chosen")]
     Rule {
@@ -74,7 +85,7 @@ impl Fault for VerifyError {
             Self::Network { source, .. } => source.class(),
             Self::Block { .. } | Self::Unreadable { .. } => Class::BadInput,
             Self::Prefork { source, .. } => source.class(),
-            Self::Rule { .. } => Class::Usage,
+            Self::Rule { .. } | Self::Timestamp(_) | Self::Schedule { .. } => Class::Usage,
             Self::Failed { .. } => Class::Wrong,
         }
     }
@@ -88,6 +99,8 @@ impl Fault for VerifyError {
                 "report.json in the output directory has every check with what was expected and found"
                     .to_owned(),
             ),
+            Self::Timestamp(_) => Some("write it with its zone: 2026-09-03T14:00:00Z".to_owned()),
+            Self::Schedule { source } => source.hint(),
             Self::Block { .. } | Self::Prefork { .. } | Self::Rule { .. } => None,
         }
     }

@@ -8,7 +8,7 @@ use fork_genesis::network::Network;
 use fork_genesis::schedule::{ChainClock, Schedule};
 use fork_types::document::{Candidate, CandidateLedger, FileRef, SlotMeaning};
 use fork_types::{Role, SlotSinceGenesis};
-use fork_worker::{Context, Input};
+use fork_worker::{Context, Input, ScheduleArgs};
 use sha2::{Digest, Sha256};
 
 use crate::args::Args;
@@ -115,7 +115,7 @@ impl Reference {
             fork_slot: None,
             schedule: Err("not derived yet".to_owned()),
         };
-        reference.schedule = reference.schedule();
+        reference.schedule = reference.schedule(&args.schedule)?;
         reference.fork_slot = reference.fork_slot(args);
         Ok(reference)
     }
@@ -137,30 +137,46 @@ impl Reference {
         self.candidate.ledger(role)
     }
 
-    fn schedule(&self) -> Result<Schedule, String> {
+    /// Slot and time of the new genesis; the inner result says why there are none.
+    fn schedule(&self, given: &ScheduleArgs) -> Result<Result<Schedule, String>, VerifyError> {
         let (clock, _) = self.clock();
-        let mut input = self
+        let mut planned = self
             .prefork
             .as_ref()
             .map(|prefork| prefork.config.schedule_input())
             .unwrap_or_default();
         let stop = &self.network.stop;
-        input.slot_tx_end = input.slot_tx_end.or(stop.slot_tx_end);
-        input.slot_chain_end = input.slot_chain_end.or(stop.slot_chain_end);
-        input.genesis_slot_delta = input
+        planned.slot_tx_end = planned.slot_tx_end.or(stop.slot_tx_end);
+        planned.slot_chain_end = planned.slot_chain_end.or(stop.slot_chain_end);
+        planned.genesis_slot_delta = planned
             .genesis_slot_delta
             .or(stop.hard_fork_genesis_slot_delta);
-        Schedule::derive(&clock, &input).map_err(|error| error_text(&error))
+        let input = planned
+            .overridden(
+                given.unscheduled,
+                given.slot_chain_end,
+                given.genesis_slot_delta,
+                given.genesis_timestamp.as_deref(),
+            )
+            .map_err(VerifyError::Timestamp)?;
+        match Schedule::derive(&clock, &input) {
+            Ok(schedule) => Ok(Ok(schedule)),
+            // What was said on the command line is not put aside because it cannot be.
+            Err(source) if given.is_given() => Err(VerifyError::Schedule { source }),
+            Err(error) => Ok(Err(error_text(&error))),
+        }
     }
 
     fn fork_slot(&self, args: &Args) -> Option<(SlotSinceGenesis, String)> {
         let given = args.fork_slot.map(|slot| (slot, "--fork-slot".to_owned()));
         let derived = || {
             let schedule = self.schedule.as_ref().ok()?;
-            Some((
-                schedule.global_slot_since_genesis,
-                "the stop slots".to_owned(),
-            ))
+            let by = match &args.schedule {
+                given if given.genesis_timestamp.is_some() => "--genesis-timestamp",
+                given if given.is_given() => "the given stop slots",
+                _ => "the stop slots",
+            };
+            Some((schedule.global_slot_since_genesis, by.to_owned()))
         };
         let scheduled = || {
             let scheduled = self.candidate.scheduled.as_ref()?;

@@ -146,6 +146,35 @@ fn without_block_and_prefork_config_less_is_run_and_nothing_fails() {
     );
 }
 
+/// Whoever decided the time of an emergency fork says it again, and is not overruled by stop slots.
+#[test]
+fn an_unscheduled_time_counts() {
+    let deb = made().deb();
+    let mut opened = Opened::read(&deb);
+    let mut time = String::new();
+    opened.config(|config| {
+        let text = config["genesis"]["genesis_state_timestamp"].as_str();
+        time = text.unwrap().to_owned();
+    });
+    let run = |more: &[&str]| {
+        let mut run = Run::new(made(), "--deb", deb.to_str().unwrap());
+        run.more.extend(more.iter().map(ToString::to_string));
+        run
+    };
+    let report = run(&["--unscheduled", "--genesis-timestamp", &time]).report();
+    assert_passed(&report, &["image.dpkg-status", "image.content"]);
+    let by = report.fork_slot_by.as_deref();
+    assert_eq!(by, Some("--genesis-timestamp"));
+    let another = "2026-09-04T00:00:00Z";
+    let report = run(&["--unscheduled", "--genesis-timestamp", another]).report();
+    assert!(report.ids(Outcome::Failed).contains(&"config.fork-slot"));
+    let output = TempDir::new().unwrap();
+    let args = run(&["--genesis-timestamp", another]).args(&output.path().join("a"));
+    let context = Context::quiet(OutputFormat::Json);
+    let error = verify_package::verify(&args, &context).unwrap_err();
+    assert_eq!(error.class(), Class::Usage, "{error}");
+}
+
 #[test]
 fn the_exit_code_says_what_happened() {
     let output = TempDir::new().unwrap();

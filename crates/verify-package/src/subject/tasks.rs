@@ -15,6 +15,11 @@ use crate::tarball::TarballFacts;
 /// are hostile, and cost nothing.
 const UNPACKED_AHEAD_MAX: usize = 3;
 
+/// Digests by path.
+type Digests = BTreeMap<String, FileDigests>;
+/// Unpacked tarballs by path.
+type Tarballs = BTreeMap<String, TarballFacts>;
+
 /// What is done with files.
 pub(super) struct Tasks<'a> {
     scratch: &'a Path,
@@ -70,15 +75,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// What was found, when all is done.
-    pub(super) fn finish(
-        self,
-    ) -> Result<
-        (
-            BTreeMap<String, FileDigests>,
-            BTreeMap<String, TarballFacts>,
-        ),
-        SubjectError,
-    > {
+    pub(super) fn finish(self) -> Result<(Digests, Tarballs), SubjectError> {
         // Nothing panics while it is locked; and what was written before would be whole.
         let done = self
             .done
