@@ -51,6 +51,8 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
             "generate-network-config <- import migrate-ledgers",
             "package-deb <- generate-network-config",
             "package-image <- package-deb",
+            "verify-package <- import package-deb",
+            "verify-image <- import package-image",
         ]
     );
 }
@@ -81,7 +83,7 @@ fn optional_inputs_appear_only_when_given() {
         all.iter().map(|command| command.join(" ")).collect()
     };
     let export = lines(&[("FORK_CONFIG_URL", "f.json")]);
-    assert_eq!(export.len(), 5);
+    assert_eq!(export.len(), 7);
     assert_eq!(
         export[0],
         "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --fork-config f.json --output candidate"
@@ -91,7 +93,7 @@ fn optional_inputs_appear_only_when_given() {
         "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof rocksdb --output ledgers"
     );
     let store = lines(&[("CANDIDATE_STORE", "s3://b/c"), ("CONFIRMATIONS", "9")]);
-    assert_eq!(store.len(), 5);
+    assert_eq!(store.len(), 7);
     assert_eq!(
         store[0],
         "dump-candidates select --network devnet --store s3://b/c --confirmations 9 --output candidate"
@@ -120,6 +122,15 @@ fn optional_inputs_appear_only_when_given() {
         "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --proof rocksdb --output ledgers"
     );
     assert!(four[2].contains("--genesis-timestamp 2026-01-01T00:00:00Z --output"));
+    let expected = "--fork-slot 77 --variant v --genesis-timestamp 2026-01-01T00:00:00Z";
+    assert!(
+        four[5].contains(expected) && four[6].contains(expected),
+        "{four:?}"
+    );
+    assert_eq!(
+        export[5],
+        "verify-package --deb deb --candidate candidate --network devnet --prefork-config https://example.org/prefork.json --store-reading rocksdb --output report"
+    );
 }
 
 /// Values with spaces, quotes and dollar signs stay one argument each.
@@ -136,7 +147,7 @@ fn values_reach_the_workers_unchanged() {
     )
     .unwrap();
     let found = all.iter().flatten().filter(|word| *word == nasty).count();
-    assert_eq!(found, 4, "{all:?}");
+    assert_eq!(found, 6, "{all:?}");
 }
 
 #[test]

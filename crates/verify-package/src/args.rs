@@ -66,8 +66,8 @@ pub struct Args {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct SubjectArgs {
-    /// A Debian package
-    #[arg(long, value_name = "FILE")]
+    /// A Debian package, or a directory with one
+    #[arg(long, value_name = "PATH")]
     pub deb: Option<PathBuf>,
 
     /// A root directory in which the package is installed or unpacked

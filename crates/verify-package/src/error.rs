@@ -1,5 +1,7 @@
 //! Why a run ends with another code than 0.
 
+use std::path::PathBuf;
+
 use fork_fs::FsError;
 use fork_genesis::block::BlockError;
 use fork_genesis::config::ConfigError;
@@ -20,6 +22,14 @@ pub enum VerifyError {
     /// An input of the command line.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A directory in which it is not clear what to verify.
+    #[error("`{}` must have one file `*.deb`, found {found}", directory.display())]
+    Directory {
+        /// As given.
+        directory: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The network.
     #[error("network `{name}` cannot be used")]
     Network {
@@ -83,7 +93,9 @@ impl Fault for VerifyError {
             Self::Fs(error) => error.class(),
             Self::Input(error) => error.class(),
             Self::Network { source, .. } => source.class(),
-            Self::Block { .. } | Self::Unreadable { .. } => Class::BadInput,
+            Self::Block { .. } | Self::Unreadable { .. } | Self::Directory { .. } => {
+                Class::BadInput
+            }
             Self::Prefork { source, .. } => source.class(),
             Self::Rule { .. } | Self::Timestamp(_) | Self::Schedule { .. } => Class::Usage,
             Self::Failed { .. } => Class::Wrong,
@@ -101,6 +113,7 @@ impl Fault for VerifyError {
             ),
             Self::Timestamp(_) => Some("write it with its zone: 2026-09-03T14:00:00Z".to_owned()),
             Self::Schedule { source } => source.hint(),
+            Self::Directory { .. } => Some("name the package itself: --deb FILE".to_owned()),
             Self::Block { .. } | Self::Prefork { .. } | Self::Rule { .. } => None,
         }
     }

@@ -45,6 +45,7 @@ impl Worker for Args {
 /// or unreadable is no error here.
 pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyError> {
     let mut stages = Stages::new();
+    let args = &with_package_file(args)?;
     let staged = StagedDir::create(&args.output.output, args.output.force)?;
     let reference = Reference::read(args, context)?;
     let scratch = staged.path().join(SCRATCH);
@@ -71,6 +72,27 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
     staged.write_document(&report)?;
     staged.commit()?;
     Ok(report)
+}
+
+/// With the package in the directory that `--deb` may name.
+fn with_package_file(args: &Args) -> Result<Args, VerifyError> {
+    let mut args = args.clone();
+    if let Some(directory) = args.subject.deb.take_if(|path| path.is_dir()) {
+        let names = fork_fs::sorted_names(&directory)?;
+        let mut packages = names
+            .iter()
+            .filter(|name| name.to_string_lossy().ends_with(".deb"));
+        args.subject.deb = match (packages.next(), packages.next()) {
+            (Some(only), None) => Some(directory.join(only)),
+            (first, _) => {
+                return Err(VerifyError::Directory {
+                    directory,
+                    found: if first.is_some() { "several" } else { "none" },
+                });
+            }
+        };
+    }
+    Ok(args)
 }
 
 /// What the exit code says: an error unless no check failed.

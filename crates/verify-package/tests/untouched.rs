@@ -146,6 +146,29 @@ fn without_block_and_prefork_config_less_is_run_and_nothing_fails() {
     );
 }
 
+#[test]
+fn a_directory_must_have_one_package() {
+    let directory = made().path("deb");
+    let report = Run::new(made(), "--deb", directory.to_str().unwrap()).report();
+    assert_passed(&report, &["image.dpkg-status", "image.content"]);
+    let two = TempDir::new().unwrap();
+    let output = TempDir::new().unwrap();
+    let context = Context::quiet(OutputFormat::Json);
+    for (name, found) in [("a.txt", "none"), ("a.deb", ""), ("b.deb", "several")] {
+        fs::copy(made().deb(), two.path().join(name)).unwrap();
+        let run = Run::new(made(), "--deb", two.path().to_str().unwrap());
+        let outcome = verify_package::verify(&run.args(&output.path().join(name)), &context);
+        match outcome {
+            Ok(_) => assert_eq!(name, "a.deb"),
+            Err(error) => {
+                assert_eq!(error.class(), Class::BadInput);
+                let text = format!("must have one file `*.deb`, found {found}");
+                assert!(error.to_string().ends_with(&text), "{error}");
+            }
+        }
+    }
+}
+
 /// Whoever decided the time of an emergency fork says it again, and is not overruled by stop slots.
 #[test]
 fn an_unscheduled_time_counts() {

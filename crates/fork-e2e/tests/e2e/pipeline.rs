@@ -86,6 +86,7 @@ fn parse(command: &[String]) -> Result<(), clap::Error> {
         }
         "package-deb" => package_deb::Args::try_parse_from(command).map(drop),
         "package-image" => package_image::Args::try_parse_from(command).map(drop),
+        "verify-package" => verify_package::Args::try_parse_from(command).map(drop),
         other => panic!("`{other}` is no worker"),
     }
 }
@@ -105,6 +106,8 @@ fn every_worker_understands_its_line_of_the_pipeline() {
                     "generate-network-config",
                     "package-deb",
                     "package-image",
+                    "verify-package",
+                    "verify-package",
                 ]
             );
             for command in &all {
