@@ -23,6 +23,8 @@ use crate::reader::RawEntry;
 const BLOCK: u64 = 32_768;
 const FRAGMENT_HEADER: u64 = 7;
 const BATCH_HEADER: usize = 12;
+/// The kind and two lengths.
+const ENTRY_BYTES_MIN: u64 = 3;
 
 /// What is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +112,22 @@ pub(crate) struct Record {
     pub(crate) first: u64,
     /// Entries it says it has.
     pub(crate) count: u32,
+}
+
+impl Record {
+    /// Refuses a batch that cannot be as large as it says, or that cannot be full although another one
+    /// follows.
+    fn check_size(&self, is_last: bool) -> Result<(), LogDefect> {
+        let (count, bytes) = (self.count, (self.end - self.offset) as usize);
+        let least = BATCH_HEADER as u64 + ENTRY_BYTES_MIN * u64::from(count);
+        if (bytes as u64) < least {
+            return Err(LogDefect::Entry { entry: 0, count });
+        }
+        if !is_last && count < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX {
+            return Err(LogDefect::BatchEnd { count, bytes });
+        }
+        Ok(())
+    }
 }
 
 impl LogReader {
@@ -228,12 +246,18 @@ impl LogReader {
                 let found = sequence;
                 return Err(self.defect(offset, LogDefect::Sequence { expected, found }));
             }
-            self.records.push(Record {
+            let record = Record {
                 offset,
                 end: walk.offset,
                 first,
                 count,
-            });
+            };
+            // Exact when the batch is read. Here it bounds the number of records by the log's size,
+            // whatever the headers say.
+            record
+                .check_size(walk.offset == self.size)
+                .map_err(|defect| self.defect(offset, defect))?;
+            self.records.push(record);
             self.entries += u64::from(count);
             offset = walk.offset;
         }
