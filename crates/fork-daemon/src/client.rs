@@ -1,4 +1,4 @@
-//! A daemon's GraphQL interface, as far as a capture needs it.
+//! A daemon's GraphQL interface, as far as a capture or a verification needs it.
 //!
 //! The shapes follow the schema of MinaProtocol/mina-sdk-go: numbers come as decimal strings, answers
 //! that the schema calls never null are null while a daemon bootstraps, and older daemons put

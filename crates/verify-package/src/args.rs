@@ -7,6 +7,8 @@ use clap::Parser;
 use fork_types::SlotSinceGenesis;
 use fork_worker::{InputArg, OutputArgs, ReportingArgs};
 
+use crate::daemon::NodeArgs;
+
 /// Prove a fork package, or say exactly what is wrong with it
 ///
 /// Reads the package as a node would get it, recomputes every digest, name, root, slot and time from
@@ -44,6 +46,10 @@ pub struct Args {
     /// Variant of the migration rule
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+
+    /// A running node.
+    #[command(flatten)]
+    pub node: NodeArgs,
 
     /// Where the report goes.
     #[command(flatten)]
