@@ -113,8 +113,13 @@ pub struct SeedArgs {
     pub listen: SocketAddr,
 
     /// How long before the genesis time of the config it is started, in seconds of that time
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    // Milliseconds of 49 days are all that the clock holds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=4_000_000))]
     pub before_genesis: u32,
+
+    /// Let that time begin with the first request, so that whoever asks sees the sleep
+    #[arg(long)]
+    pub from_first_request: bool,
 
     /// How many times faster time goes
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_speed)]

@@ -47,5 +47,5 @@ pub use clock::Clock;
 pub use error::StubError;
 pub use scenario::{Action, Fault, FaultLimits, Faults, Operation, Scenario};
 pub use seed::{Seed, SeedError, SeedFault, SeedSpec};
-pub use server::{HookEvent, RequestLog, SeedDaemon, StubDaemon};
+pub use server::{HookEvent, RequestLog, SeedDaemon, SeedTime, StubDaemon};
 pub use world::{View, World, WorldBlock};

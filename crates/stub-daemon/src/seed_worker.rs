@@ -12,7 +12,7 @@ use crate::args::{ExportArgs, PackageArgs, SeedArgs};
 use crate::clock::Clock;
 use crate::error::StubError;
 use crate::seed::{Seed, SeedError, SeedSpec};
-use crate::server::SeedDaemon;
+use crate::server::{SeedDaemon, SeedTime};
 
 /// How often it is looked whether the genesis has come, to say so.
 const POLL: Duration = Duration::from_millis(20);
@@ -53,13 +53,12 @@ impl SeedArgs {
     pub(crate) fn serve(self, context: &Context) -> WorkerResult {
         let (seed, _scratch) = self.package.load()?;
         let ledgers = Role::ALL.map(|role| seed.ledger(role).path().display().to_string());
-        let clock = Clock::running(0, 1, self.speed);
-        let daemon = SeedDaemon::start(
-            seed,
-            self.listen,
-            clock,
-            self.before_genesis.saturating_mul(1000),
-        )?;
+        let time = SeedTime {
+            clock: Clock::running(0, 1, self.speed),
+            genesis_ms: self.before_genesis.saturating_mul(1000),
+            from_first_request: self.from_first_request,
+        };
+        let daemon = SeedDaemon::start(seed, self.listen, time)?;
         let say = |state| -> WorkerResult {
             let said = SeedState {
                 state,

@@ -25,7 +25,7 @@ use crate::world::World;
 use connection::{Connection, HttpRequest, NoRequest};
 use hooks::Hook;
 pub use hooks::{HookEvent, RequestLog};
-pub use seed::SeedDaemon;
+pub use seed::{SeedDaemon, SeedTime};
 use send::{End, Event, Reply};
 use state::{Shared, Wanted};
 

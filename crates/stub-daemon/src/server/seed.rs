@@ -1,8 +1,9 @@
 //! A seed node on a socket.
 
+use std::fmt;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -14,9 +15,18 @@ use crate::error::StubError;
 use crate::graphql::{Request, SeedAsked, errors};
 use crate::seed::Seed;
 
+/// When a seed node wakes.
+#[derive(Clone, Debug)]
+pub struct SeedTime {
+    /// Counts milliseconds since the start, in place of slots.
+    pub clock: Clock,
+    /// Milliseconds on the clock at which the genesis is.
+    pub genesis_ms: u32,
+    /// Whether the clock begins with the first request, so that whoever asks sees the sleep.
+    pub from_first_request: bool,
+}
+
 /// A seed node that sleeps until its clock reaches the genesis time, and serves until dropped.
-///
-/// Its clock counts milliseconds since the start, in place of slots.
 #[derive(Debug)]
 pub struct SeedDaemon {
     shared: Arc<Shared>,
@@ -27,37 +37,47 @@ pub struct SeedDaemon {
 #[derive(Debug)]
 struct Shared {
     seed: Seed,
-    clock: Clock,
-    /// Milliseconds on the clock at which the genesis is.
-    genesis_ms: u32,
+    time: SeedTime,
+    /// Whether the clock goes.
+    begun: AtomicBool,
     started: Instant,
     stopped: AtomicBool,
     connections: AtomicUsize,
+    requests: AtomicU64,
+    hook: OnceLock<Hook>,
+}
+
+/// Called with the number of a request.
+type RequestHook = dyn Fn(u64) + Send + Sync;
+
+/// Who is told of requests.
+struct Hook(Box<RequestHook>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl SeedDaemon {
-    /// Starts listening on `address`. The genesis comes when `clock`, in milliseconds, reaches
-    /// `genesis_ms`.
+    /// Starts listening on `address`.
     ///
     /// # Errors
     ///
     /// Fails when the address cannot be listened on.
-    pub fn start(
-        seed: Seed,
-        address: SocketAddr,
-        clock: Clock,
-        genesis_ms: u32,
-    ) -> Result<Self, StubError> {
+    pub fn start(seed: Seed, address: SocketAddr, time: SeedTime) -> Result<Self, StubError> {
         let error = |source| StubError::Listen { address, source };
         let listener = listen(address).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         let shared = Arc::new(Shared {
             seed,
-            clock,
-            genesis_ms,
+            begun: AtomicBool::new(!time.from_first_request),
+            time,
             started: Instant::now(),
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            hook: OnceLock::new(),
         });
         let supervised = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -75,6 +95,12 @@ impl SeedDaemon {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
+    }
+
+    /// Calls `hook` with the number of each request, from 1, before it is answered. There is one
+    /// hook; a second one is not taken.
+    pub fn on_request(&self, hook: impl Fn(u64) + Send + Sync + 'static) {
+        let _ = self.shared.hook.set(Hook(Box::new(hook)));
     }
 
     /// Whether its genesis time has come and it woke.
@@ -96,7 +122,9 @@ impl Drop for SeedDaemon {
 
 impl Shared {
     fn is_awake(&self) -> bool {
-        !self.seed.never_wakes() && self.clock.slot() >= self.genesis_ms
+        !self.seed.never_wakes()
+            && self.begun.load(Ordering::SeqCst)
+            && self.time.clock.slot() >= self.time.genesis_ms
     }
 }
 
@@ -140,6 +168,14 @@ fn serve(shared: &Shared, stream: TcpStream) {
     loop {
         let sent = match connection.request() {
             Ok(request) => {
+                let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
+                if number == 1 && shared.time.from_first_request {
+                    shared.time.clock.set(0);
+                    shared.begun.store(true, Ordering::SeqCst);
+                }
+                if let Some(Hook(hook)) = shared.hook.get() {
+                    hook(number);
+                }
                 let (status, body) = answer(shared, &request);
                 send(&mut connection, status, &body, request.keep_alive)
                     .map(|()| request.keep_alive)
