@@ -145,18 +145,18 @@ fn covered(total: u64, drawn: u64, edges: &[ReportEdge]) -> ReportCoverage {
     if let Some(bad) = found_99 {
         statement.push_str(&format!(", {bad} or more are found with 99 %"));
     }
-    let whole: Vec<&str> = edges
+    let also: Vec<String> = edges
         .iter()
-        .filter(|edge| edge.asked == edge.accounts && edge.accounts > 0)
-        .map(|edge| edge.kind.as_str())
+        .filter(|edge| edge.asked > 0)
+        .map(
+            |edge| match (edge.kind.as_str(), edge.asked, edge.accounts) {
+                (end @ ("first" | "last"), ..) => format!("the {end}"),
+                (kind, asked, all) if asked == all => format!("all {all} {kind}"),
+                (kind, asked, all) => format!("{asked} of {all} {kind} (drawn)"),
+            },
+        )
         .collect();
-    statement.push_str(&format!("; beside them every one of: {}", whole.join(", ")));
-    for edge in edges.iter().filter(|edge| edge.asked < edge.accounts) {
-        statement.push_str(&format!(
-            ", and {} of {} {} accounts, drawn",
-            edge.asked, edge.accounts, edge.kind
-        ));
-    }
+    statement.push_str(&format!("; also {}", also.join(", ")));
     ReportCoverage {
         missed,
         found_99,
