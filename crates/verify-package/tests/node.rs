@@ -9,6 +9,7 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -203,7 +204,9 @@ fn every_fault_fails_its_own_checks_and_no_others() {
         }
         // A sample that was not looked at covers nothing.
         let sample = report.daemon.unwrap().sample;
-        assert_eq!(sample.is_some(), !not_run.contains(&ACCOUNTS), "{fault:?}");
+        if sample.is_some() == not_run.contains(&ACCOUNTS) {
+            wrong.push(format!("{fault:?}: the sample is {sample:?}"));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -252,6 +255,29 @@ fn nobody_at_the_address() {
     assert_eq!(outcome(&report, Outcome::NotRun).len(), 8);
     let timeline = report.daemon.unwrap().timeline;
     assert_eq!(timeline[0].state, NodeState::Unreachable);
+}
+
+#[test]
+fn what_answers_is_no_node() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // One look, the genesis block, the config.
+    let server = std::thread::spawn(move || {
+        for _ in 0..3 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let page = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\n<html>";
+            stream.write_all(page.as_bytes()).unwrap();
+        }
+    });
+    let report = verified(&["--daemon", &url, "--boot-timeout", "0"]);
+    server.join().unwrap();
+    assert_eq!(report.ids(Outcome::Failed), ["daemon.boot"]);
+    assert_eq!(outcome(&report, Outcome::NotRun).len(), 8);
+    assert!(detail(&report, "daemon.genesis-block").contains("cannot be read"));
+    let timeline = report.daemon.unwrap().timeline;
+    assert_eq!(timeline[0].state, NodeState::Failing);
 }
 
 #[test]
