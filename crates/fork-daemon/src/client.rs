@@ -1,4 +1,4 @@
-//! A daemon's GraphQL interface, as far as a capture needs it.
+//! A daemon's GraphQL interface, as far as a capture or a verification needs it.
 //!
 //! The shapes follow the schema of MinaProtocol/mina-sdk-go: numbers come as decimal strings, answers
 //! that the schema calls never null are null while a daemon bootstraps, and older daemons put
@@ -6,6 +6,7 @@
 
 mod answer;
 mod error;
+mod node;
 mod url;
 
 use std::convert::Infallible;
@@ -21,6 +22,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use error::DaemonError;
+pub use node::{
+    ACCOUNTS_PER_QUERY_MAX, NodeAccount, NodeAccounts, NodeSibling, NodeStatus, NodeTiming,
+};
 pub use url::{DaemonUrl, DaemonUrlError};
 
 use crate::runtime::runtime;
@@ -38,6 +42,12 @@ const EXPORT_BYTES_MAX: u64 = 16 << 30;
 /// Exports below this are looked at for an error in place of a config before anybody reads them as
 /// one.
 const SUSPECT_BYTES_MAX: usize = 64 << 10;
+
+/// The fields asked of a block.
+const BLOCK: &str = "stateHash commandTransactionCount transactions { coinbase feeTransfer { fee } } \
+     protocolState { previousStateHash blockchainState { stagedLedgerHash } \
+     consensusState { blockHeight slot slotSinceGenesis \
+     stakingEpochData { seed ledger { hash } } nextEpochData { seed ledger { hash } } } }";
 
 /// How long a daemon may take.
 #[derive(Clone, Copy, Debug)]
@@ -177,13 +187,10 @@ impl DaemonClient {
     ///
     /// As [`Self::status`], and when the blocks are no chain.
     pub fn best_chain(&self, blocks_max: u32) -> Result<Vec<SeenBlock>, DaemonError> {
-        const QUERY: &str = "query BestChain($max: Int) { bestChain(maxLength: $max) { \
-             stateHash commandTransactionCount transactions { coinbase feeTransfer { fee } } \
-             protocolState { previousStateHash blockchainState { stagedLedgerHash } \
-             consensusState { blockHeight slot slotSinceGenesis \
-             stakingEpochData { seed ledger { hash } } nextEpochData { seed ledger { hash } } } } } }";
+        let query =
+            format!("query BestChain($max: Int) {{ bestChain(maxLength: $max) {{ {BLOCK} }} }}");
         let data =
-            self.light::<answer::BestChainJson>("bestChain", QUERY, json!({ "max": blocks_max }))?;
+            self.light::<answer::BestChainJson>("bestChain", &query, json!({ "max": blocks_max }))?;
         data.decode()
     }
 

@@ -1,10 +1,10 @@
 //! Talks GraphQL to a daemon and bytes to an object store.
 //!
-//! [`DaemonClient`] asks a daemon what a capture needs to know, with a deadline on everything, and
-//! turns every way a daemon can fail into its own [`DaemonError`]. [`Store`] keeps objects in a
-//! local directory, in an S3-compatible bucket or in a GCS bucket; no partial object is ever seen
-//! under a final name, and what was uploaded is read back. [`serve_metrics`] answers a Prometheus
-//! scraper.
+//! [`DaemonClient`] asks a daemon what a capture or a verification needs to know, with a deadline on
+//! everything, and turns every way a daemon can fail into its own [`DaemonError`]. [`Store`] keeps
+//! objects in a local directory, in an S3-compatible bucket or in a GCS bucket; no partial object is
+//! ever seen under a final name, and what was uploaded is read back. [`serve_metrics`] answers a
+//! Prometheus scraper.
 //!
 //! The only crate with an async runtime; everything it offers blocks.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -14,6 +14,9 @@ pub mod metrics;
 mod runtime;
 pub mod store;
 
-pub use client::{DaemonClient, DaemonError, DaemonUrl, Deadlines};
+pub use client::{
+    ACCOUNTS_PER_QUERY_MAX, DaemonClient, DaemonError, DaemonUrl, Deadlines, NodeAccount,
+    NodeAccounts, NodeSibling, NodeStatus, NodeTiming,
+};
 pub use metrics::serve_metrics;
 pub use store::{Store, StoreError, StoreUrl};

@@ -1,7 +1,6 @@
 //! Images judged by a real dpkg and a real container engine, on a real Debian system.
 //!
-//! Needs root, debootstrap's result (made by `scripts/make-base-rootfs` when it is not in the cache
-//! yet), dpkg and Docker. The engine is started here, with its own data and socket, and stopped.
+//! Needs what `docker` says, and dpkg.
 #![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
 #![allow(
     clippy::unwrap_used,
@@ -10,73 +9,22 @@
     clippy::print_stderr
 )]
 
+mod docker;
 #[path = "../../package-deb/tests/fake/mod.rs"]
 mod fake;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use clap::Parser;
+use docker::{Engine, have, rootfs, run};
 use fork_package::oci::{History, ImageConfig};
 use fork_package::{Image, LayoutWriter, Rootfs, Selection, Tree};
 use fork_types::document::{DebDocument, ImageDocument};
 
 const PACKAGE: &str = "mina-devnet-config";
-/// Time to wait for the engine to answer; it takes about two seconds.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Whether these programs are here, and root. Without, CI fails and anybody else is told.
-fn have(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut missing: Vec<&str> = programs
-        .iter()
-        .copied()
-        .filter(|program| !std::env::split_paths(&path).any(|dir| dir.join(program).exists()))
-        .collect();
-    let user = Command::new("id").arg("-u").output().unwrap().stdout;
-    if user != b"0\n" {
-        missing.push("root");
-    }
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "missing on CI: {missing:?}"
-    );
-    eprintln!("SKIPPED: missing {missing:?}");
-    false
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.env("LC_ALL", "C").output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A minimal Debian, made once and kept under the target directory.
-fn rootfs() -> PathBuf {
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = MAKING.lock().unwrap();
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let directory = workspace.join("target/forkpack-test-cache/rootfs-bookworm");
-    if !directory.exists() {
-        run(Command::new(workspace.join("scripts/make-base-rootfs"))
-            .arg(&directory)
-            .arg("bookworm"));
-    }
-    directory
-}
 
 fn deb(root: &Path) -> (DebDocument, PathBuf) {
     let fake = fake::fake(&root.join("in"), fake::Options::default());
@@ -151,89 +99,6 @@ fn the_database_is_what_dpkg_writes() {
     // Everything else of the system is as it was, and the package's files are there.
     for (path, _) in tree.iter() {
         assert!(system.join(path).symlink_metadata().is_ok(), "{path}");
-    }
-}
-
-/// A Docker daemon of our own.
-struct Engine {
-    child: Child,
-    host: String,
-    root: tempfile::TempDir,
-}
-
-impl Engine {
-    fn start() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let host = format!("unix://{}", root.path().join("d.sock").display());
-        let log = fs::File::create(root.path().join("log")).unwrap();
-        let child = Command::new("dockerd")
-            .args([
-                "--iptables=false",
-                "--bridge=none",
-                "--storage-driver=vfs",
-                "--host",
-                &host,
-            ])
-            .arg("--data-root")
-            .arg(root.path().join("data"))
-            .arg("--exec-root")
-            .arg(root.path().join("exec"))
-            .arg("--pidfile")
-            .arg(root.path().join("pid"))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut engine = Self { child, host, root };
-        let started = Instant::now();
-        while !engine
-            .command(&["version"])
-            .output()
-            .unwrap()
-            .status
-            .success()
-        {
-            let ended = engine.child.try_wait().unwrap();
-            let late = started.elapsed() > START_TIMEOUT;
-            if late || ended.is_some() {
-                let log = fs::read_to_string(engine.root.path().join("log")).unwrap();
-                panic!("dockerd did not start ({ended:?}):\n{log}");
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        engine
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command
-            .args(arguments)
-            .env("DOCKER_HOST", &self.host)
-            .env("DOCKER_CONFIG", self.root.path().join("config"))
-            .env_remove("DOCKER_CONTEXT");
-        command
-    }
-
-    fn docker(&self, arguments: &[&str]) -> String {
-        run(&mut self.command(arguments))
-    }
-
-    /// Runs a command in a container.
-    fn inside(&self, image: &str, command: &[&str]) -> String {
-        let mut line = vec!["run", "--rm", "--network", "none", image];
-        line.extend(command);
-        self.docker(&line)
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // A plain kill would leave its containerd behind.
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        let _ = self.child.wait();
     }
 }
 

@@ -10,6 +10,8 @@ use fork_ledger::merkle::MerkleError;
 use fork_testkit::fixture::FixtureError;
 use fork_types::{Class, Fault};
 
+use crate::seed::SeedError;
+
 /// Why a stub daemon could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -76,6 +78,9 @@ pub enum StubError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A seed node that cannot start.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// A document could not be printed: a bug.
     #[error("a document cannot be printed")]
     Json(#[from] serde_json::Error),
@@ -107,6 +112,7 @@ impl Fault for StubError {
             Self::Fixture(error) => error.class(),
             Self::Merkle(error) => error.class(),
             Self::File(error) => error.class(),
+            Self::Seed(error) => error.class(),
             Self::Listen { .. } => Class::Environment,
             Self::Hash(_) | Self::Json(_) => Class::Internal,
         }
@@ -129,6 +135,7 @@ impl Fault for StubError {
             Self::Schedule(error) => error.hint(),
             Self::Fixture(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Seed(error) => error.hint(),
             Self::Print { .. }
             | Self::Hash(_)
             | Self::Merkle(_)

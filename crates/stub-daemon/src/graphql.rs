@@ -4,12 +4,14 @@ mod objects;
 mod query;
 mod resolve;
 mod schema;
+mod seed;
 
 use serde_json::{Value, json};
 
 use crate::body::Body;
 use query::Selected;
 pub(crate) use resolve::{Asked, Resolved, resolve};
+pub(crate) use seed::SeedAsked;
 
 /// A GraphQL request that is well formed and asks for fields there are.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,10 +38,18 @@ impl Request {
 
     /// Answers every field; the first error is the whole answer.
     pub(crate) fn answer(&self, asked: &Asked<'_>) -> Body {
+        self.answer_by(|field| resolve(asked, field))
+    }
+
+    /// As [`Self::answer`], for whoever can resolve fields.
+    pub(crate) fn answer_by(
+        &self,
+        resolve: impl Fn(&Selected) -> Result<Resolved, GraphqlError>,
+    ) -> Body {
         let mut body = Body::from_bytes("{\"data\":{");
         for (index, field) in self.fields.iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
-            let resolved = match resolve(asked, field) {
+            let resolved = match resolve(field) {
                 Ok(resolved) => resolved,
                 Err(error) => return errors(&error.0, Some(&field.key)),
             };

@@ -23,8 +23,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Nothing here is a daemon: there are no peers, no transactions and no proofs, and the accounts are
-//! those of `fork-testkit`. `docs/stub-daemon.md` describes the scenario file and every fault.
+//! A [`SeedDaemon`] is another thing: it has no scenario but an installed package, loads the ledgers
+//! that the package's config names from the disk, sleeps until the genesis time and serves them.
+//!
+//! Nothing here is a daemon: there are no peers, no transactions and no proofs, and the accounts of a
+//! scenario are those of `fork-testkit`. `docs/stub-daemon.md` describes the scenario file and every fault.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
@@ -33,13 +36,16 @@ mod clock;
 mod error;
 mod graphql;
 pub mod scenario;
+pub mod seed;
+mod seed_worker;
 mod server;
 mod worker;
 mod world;
 
-pub use args::Args;
+pub use args::{Args, Command, ExportArgs, PackageArgs, SeedArgs};
 pub use clock::Clock;
 pub use error::StubError;
 pub use scenario::{Action, Fault, FaultLimits, Faults, Operation, Scenario};
-pub use server::{HookEvent, RequestLog, StubDaemon};
+pub use seed::{Seed, SeedError, SeedFault, SeedSpec};
+pub use server::{HookEvent, RequestLog, SeedDaemon, SeedTime, StubDaemon};
 pub use world::{View, World, WorldBlock};

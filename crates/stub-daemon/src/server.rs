@@ -3,6 +3,7 @@
 mod connection;
 mod hooks;
 mod peer;
+mod seed;
 mod send;
 mod state;
 
@@ -24,6 +25,7 @@ use crate::world::World;
 use connection::{Connection, HttpRequest, NoRequest};
 use hooks::Hook;
 pub use hooks::{HookEvent, RequestLog};
+pub use seed::{SeedDaemon, SeedTime};
 use send::{End, Event, Reply};
 use state::{Shared, Wanted};
 

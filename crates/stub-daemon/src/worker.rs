@@ -7,7 +7,7 @@ use std::time::Duration;
 use fork_worker::{Context, OutputFormat, ReportingArgs, Worker, WorkerResult};
 use serde::Serialize;
 
-use crate::args::Args;
+use crate::args::{Args, Command};
 use crate::clock::Clock;
 use crate::error::StubError;
 use crate::scenario::{FaultLimits, Faults, Scenario};
@@ -49,11 +49,21 @@ impl Worker for Args {
     const FAILED_TO: &'static str = "failed to run the stub daemons";
 
     fn reporting(&self) -> &ReportingArgs {
-        &self.reporting
+        match &self.command {
+            None => &self.reporting,
+            Some(Command::Seed(args)) => &args.reporting,
+            Some(Command::Export(args)) => &args.reporting,
+        }
     }
 
     fn run(self, context: &Context) -> WorkerResult {
-        let bytes = fork_fs::read_limited(&self.scenario, SCENARIO_BYTES_MAX)?;
+        match self.command {
+            Some(Command::Seed(args)) => return args.serve(context),
+            Some(Command::Export(args)) => return args.export(context),
+            None => {}
+        }
+        let path = self.scenario.as_deref().unwrap_or(Path::new(""));
+        let bytes = fork_fs::read_limited(path, SCENARIO_BYTES_MAX)?;
         let scenario = Scenario::from_toml(&String::from_utf8_lossy(&bytes))?;
         let scenario = self.with_random_faults(scenario, context)?;
         let chosen = self.chosen(&scenario)?;

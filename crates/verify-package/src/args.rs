@@ -7,6 +7,8 @@ use clap::Parser;
 use fork_types::SlotSinceGenesis;
 use fork_worker::{InputArg, OutputArgs, ReportingArgs, ScheduleArgs};
 
+use crate::daemon::NodeArgs;
+
 /// Prove a fork package, or say exactly what is wrong with it
 ///
 /// Reads the package as a node would get it, recomputes every digest, name, root, slot and time from
@@ -52,6 +54,10 @@ pub struct Args {
     /// How the stores in the tarballs are read
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub store_reading: StoreReading,
+
+    /// A running node.
+    #[command(flatten)]
+    pub node: NodeArgs,
 
     /// Where the report goes.
     #[command(flatten)]

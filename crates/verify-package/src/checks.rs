@@ -2,6 +2,7 @@
 
 mod candidate;
 mod config;
+mod daemon;
 mod image;
 mod ledgers;
 mod package;
@@ -51,13 +52,23 @@ pub enum Finding {
 }
 
 /// All checks, in the order of the report.
-pub static CHECKS: [&[Check]; 5] = [
+pub static CHECKS: [&[Check]; 6] = [
     &package::CHECKS,
     &candidate::CHECKS,
     &ledgers::CHECKS,
     &config::CHECKS,
     &image::CHECKS,
+    &daemon::CHECKS,
 ];
+
+impl Check {
+    /// Whether it belongs into a report about these facts: those about a running node only when there
+    /// is one.
+    #[must_use]
+    pub fn is_about(&self, facts: &Facts) -> bool {
+        facts.node.is_asked() || !self.id.starts_with(daemon::PREFIX)
+    }
+}
 
 impl Finding {
     fn passed(detail: impl Display) -> Self {

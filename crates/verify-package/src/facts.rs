@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::args::Args;
 use crate::config::ConfigView;
+use crate::daemon::NodeFacts;
 use crate::error::VerifyError;
 use crate::ledgers::{self, Examination, LedgerFacts};
 use crate::reference::Reference;
@@ -44,6 +45,8 @@ pub struct Facts {
     pub fork_slot: Option<(SlotSinceGenesis, String)>,
     /// The three ledgers.
     pub ledgers: Vec<LedgerFacts>,
+    /// A node that was started from the package; gathered last, with [`NodeFacts::gather`].
+    pub node: NodeFacts,
 }
 
 impl Facts {
@@ -111,6 +114,7 @@ impl Facts {
             rule,
             fork_slot,
             ledgers,
+            node: NodeFacts::default(),
         })
     }
 

@@ -6,6 +6,8 @@
 //! The [`CHECKS`] are a flat table over the facts; every one of them is run, whatever the others found,
 //! and [`ReportDocument`] has all findings. A new check is a line in a table of `checks` and a function.
 //!
+//! With a node that was started from the package, [`NodeFacts`] are what that node shows.
+//!
 //! It shares the formats' readers with the workers, but takes nothing from their documents: every
 //! root, digest, name, slot and time is computed from the bytes that would be installed and from the
 //! candidate. What it does not prove is written down in `docs/verify-package.md`.
@@ -22,6 +24,7 @@
 mod args;
 mod checks;
 mod config;
+mod daemon;
 mod differences;
 mod error;
 mod facts;
@@ -36,12 +39,18 @@ mod worker;
 pub use args::{Args, ImageRef, StoreReading, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
+pub use daemon::{
+    AccountFacts, AskedNode, Boot, ExportFacts, ExportProblem, NodeArgs, NodeFacts, NotSampled,
+};
 pub use differences::Differences;
 pub use error::VerifyError;
 pub use facts::Facts;
 pub use ledgers::{LedgerFacts, Source, StoreFacts};
 pub use reference::Reference;
-pub use report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
+pub use report::{
+    NodeState, Outcome, ReportCheck, ReportCoverage, ReportDocument, ReportEdge, ReportEvent,
+    ReportExport, ReportMissed, ReportNode, ReportSample, ReportSubject,
+};
 pub use subject::{Entry, EntryKind, FileDigests, Subject, SubjectKind};
 pub use tarball::TarballFacts;
 pub use worker::verify;

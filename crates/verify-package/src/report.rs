@@ -1,10 +1,17 @@
 //! `report.json`.
 
+mod daemon;
+
 use std::collections::BTreeMap;
 
 use fork_types::document::{ChainIdSummary, Document, RuleRef};
 use fork_types::{LedgerHash, Role};
 use serde::{Deserialize, Serialize};
+
+pub use daemon::{
+    NodeState, ReportCoverage, ReportEdge, ReportEvent, ReportExport, ReportMissed, ReportNode,
+    ReportSample,
+};
 
 /// `report.json`: every check of a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +46,9 @@ pub struct ReportDocument {
     pub not_run: usize,
     /// All checks, in the order of the registry.
     pub checks: Vec<ReportCheck>,
+    /// The running node that the package was compared with; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<ReportNode>,
     /// Wall time per stage in milliseconds; nearly all work is done before the checks.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.

@@ -10,6 +10,7 @@ use fork_worker::{Context, ReportingArgs, Stages, Worker, WorkerResult, peak_mem
 
 use crate::args::Args;
 use crate::checks::{CHECKS, Finding};
+use crate::daemon::{self, NodeFacts};
 use crate::error::VerifyError;
 use crate::facts::Facts;
 use crate::reference::Reference;
@@ -51,10 +52,12 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
     let scratch = staged.path().join(SCRATCH);
     fork_fs::create_dir_all(&scratch)?;
     stages.end("open");
-    let facts = Facts::gather(args, reference, &scratch, &mut stages)?;
+    let mut facts = Facts::gather(args, reference, &scratch, &mut stages)?;
+    facts.node = NodeFacts::gather(&args.node, &facts, context, &mut stages);
     let checks: Vec<ReportCheck> = CHECKS
         .iter()
         .flat_map(|table| table.iter())
+        .filter(|check| check.is_about(&facts))
         .map(|check| {
             let started = Instant::now();
             let finding = (check.run)(&facts);
@@ -188,6 +191,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         failed: count(Outcome::Failed),
         not_run: count(Outcome::NotRun),
         checks,
+        daemon: daemon::report(&facts.node),
         stages_ms: std::collections::BTreeMap::new(),
         peak_memory_bytes: None,
     }
@@ -216,6 +220,9 @@ fn human(report: &ReportDocument) -> String {
         if let Some(root) = report.roots.get(&role) {
             let _ = writeln!(text, "{role} root {root}");
         }
+    }
+    if let Some(node) = &report.daemon {
+        text.push_str(&daemon::human(node));
     }
     for (outcome, label) in [
         (Outcome::Failed, "FAILED "),

@@ -35,7 +35,7 @@ struct ErrorJson {
 pub(super) struct Answer<'c, T> {
     client: &'c DaemonClient,
     field: &'static str,
-    data: T,
+    pub(super) data: T,
 }
 
 impl<'c, T: DeserializeOwned> Answer<'c, T> {
@@ -56,14 +56,19 @@ impl<'c, T: DeserializeOwned> Answer<'c, T> {
 }
 
 impl<T> Answer<'_, T> {
-    fn null(&self) -> DaemonError {
+    pub(super) fn null(&self) -> DaemonError {
         DaemonError::Null {
             daemon: self.client.url.to_string(),
             field: self.field,
         }
     }
 
-    fn value(&self, member: &'static str, found: &str, expected: &'static str) -> DaemonError {
+    pub(super) fn value(
+        &self,
+        member: &'static str,
+        found: &str,
+        expected: &'static str,
+    ) -> DaemonError {
         DaemonError::Value {
             daemon: self.client.url.to_string(),
             field: self.field,
@@ -74,7 +79,7 @@ impl<T> Answer<'_, T> {
     }
 
     /// A value that comes as text or, where the schema says Int, as a number.
-    fn parse<V: FromStr>(
+    pub(super) fn parse<V: FromStr>(
         &self,
         member: &'static str,
         found: &Text,
@@ -200,9 +205,18 @@ fn message(error: &Value) -> String {
 /// A scalar: text by the schema, a number where daemons differ.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Text {
+pub(super) enum Text {
     Text(String),
     Number(i64),
+}
+
+impl Text {
+    pub(super) fn into_string(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -329,7 +343,7 @@ pub(super) struct BestChainJson {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BlockJson {
+pub(super) struct BlockJson {
     state_hash: String,
     command_transaction_count: u32,
     transactions: TransactionsJson,
@@ -413,8 +427,10 @@ impl Answer<'_, BestChainJson> {
         }
         Ok(blocks)
     }
+}
 
-    fn block(&self, json: &BlockJson) -> Result<SeenBlock, DaemonError> {
+impl<T> Answer<'_, T> {
+    pub(super) fn block(&self, json: &BlockJson) -> Result<SeenBlock, DaemonError> {
         let state = &json.protocol_state;
         let consensus = &state.consensus_state;
         let hash = |member, text: &str| -> Result<StateHash, DaemonError> {

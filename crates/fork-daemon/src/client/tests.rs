@@ -312,3 +312,126 @@ fn a_disk_that_is_full_is_no_fault_of_the_daemon() {
     assert!(matches!(error, DaemonError::Write(_)), "{error:?}");
     server.join().unwrap();
 }
+
+/// An answer with a best tip and these members after it.
+fn accounts(members: &str) -> Act {
+    body(&format!(
+        "{{\"data\":{{\"bestChain\":[{}]{members}}}}}",
+        block(8, 7, 72)
+    ))
+}
+
+#[test]
+fn accounts_come_with_the_tip_they_are_of() {
+    use fork_types::{PublicKey, TokenId};
+    let key = PublicKey::new(FieldBytes::ONE, false);
+    let ids = [(key, TokenId::DEFAULT); 2];
+    let full = ",\"a1\":null,\"a0\":{\"publicKey\":\"B62\",\"balance\":{\"total\":\"5\"},\"nonce\":3,\
+         \"delegateAccount\":{\"publicKey\":\"B63\"},\"timing\":{\"cliffTime\":\"9\"},\"permissions\":\
+         {\"send\":\"None\",\"access\":null,\"setVerificationKey\":{\"auth\":\"Proof\",\"txnVersion\":\
+         \"4\"}},\"zkappState\":[\"1\",2],\"verificationKey\":{\"hash\":\"77\"},\"index\":6,\
+         \"merklePath\":[{\"left\":\"1\",\"right\":null},{\"left\":null,\"right\":\"2\"}]}";
+    let (client, server) = server(vec![
+        accounts(full),
+        accounts(",\"a0\":null"),
+        accounts(",\"a0\":null,\"a1\":{\"merklePath\":[{\"left\":null,\"right\":null}]}"),
+        accounts(",\"a0\":null,\"a1\":{\"merklePath\":[{\"left\":\"1\",\"right\":\"2\"}]}"),
+        accounts(",\"a0\":null,\"a1\":{\"index\":-1}"),
+        body("{\"data\":{\"bestChain\":[],\"a0\":null,\"a1\":null}}"),
+        body(
+            "{\"errors\":[{\"message\":\"Could not obtain best chain from transition frontier\"}]}",
+        ),
+    ]);
+    let answer = client.accounts(&ids).unwrap();
+    assert_eq!(answer.tip.blockchain_length, 8);
+    assert_eq!(answer.accounts[1], None);
+    let account = answer.accounts[0].clone().unwrap();
+    assert_eq!(account.balance.as_deref(), Some("5"));
+    assert_eq!(account.nonce.as_deref(), Some("3"));
+    assert_eq!(account.delegate.as_deref(), Some("B63"));
+    assert_eq!(account.timing.cliff_time.as_deref(), Some("9"));
+    assert_eq!(account.timing.cliff_amount, None);
+    let words: Vec<_> = account.permissions.into_iter().collect();
+    let words: Vec<_> = words
+        .iter()
+        .map(|(name, word)| (&**name, &**word))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ("send", "None"),
+            ("setVerificationKey", "Proof"),
+            ("txnVersion", "4")
+        ]
+    );
+    assert_eq!(account.zkapp_state.unwrap(), ["1", "2"]);
+    assert_eq!(account.index, Some(6));
+    let sides: Vec<bool> = account
+        .merkle_path
+        .unwrap()
+        .iter()
+        .map(|one| one.from_left)
+        .collect();
+    assert_eq!(sides, [true, false]);
+    // One alias is missing; neither side, both; no index; no ledger yet, in two forms.
+    for expected in [
+        "null",
+        "merklePath",
+        "merklePath",
+        "index",
+        "null",
+        "not ready",
+    ] {
+        let error = client.accounts(&ids).unwrap_err();
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+    let requests = server.join().unwrap();
+    assert!(
+        requests[0].contains("a1: account(publicKey: "),
+        "{}",
+        requests[0]
+    );
+}
+
+#[test]
+fn too_many_accounts_are_not_asked_for_at_once() {
+    use fork_types::{PublicKey, TokenId};
+    let key = PublicKey::new(FieldBytes::ONE, false);
+    let ids = [(key, TokenId::DEFAULT); ACCOUNTS_PER_QUERY_MAX + 1];
+    let aliases: String = (0..ids.len())
+        .map(|number| format!(",\"a{number}\":null"))
+        .collect();
+    let (client, server) = server(vec![accounts(&aliases)]);
+    assert_eq!(
+        client.accounts(&ids).unwrap().accounts.len(),
+        ACCOUNTS_PER_QUERY_MAX
+    );
+    let beyond = format!("a{ACCOUNTS_PER_QUERY_MAX}:");
+    assert!(!server.join().unwrap()[0].contains(&beyond));
+}
+
+#[test]
+fn a_node_says_what_it_is() {
+    let (client, server) = server(vec![
+        body(
+            "{\"data\":{\"syncStatus\":\"BOOTSTRAP\",\"daemonStatus\":{\"chainId\":\"c\",\
+             \"commitId\":null,\"blockchainLength\":null},\"genesisConstants\":{\"genesisTimestamp\":\
+             \"2026\"}}}",
+        ),
+        body(&format!(
+            "{{\"data\":{{\"genesisBlock\":{}}}}}",
+            block(8, 7, 72)
+        )),
+        body("{\"data\":{\"genesisBlock\":null}}"),
+        chain(&[block(8, 7, 72)]),
+        chain(&[]),
+    ]);
+    let status = client.node_status().unwrap();
+    assert_eq!(status.sync_status, "BOOTSTRAP");
+    assert_eq!((status.best_tip_height, status.commit_id), (None, None));
+    assert_eq!(client.genesis_block().unwrap().blockchain_length, 8);
+    assert_eq!(client.genesis_block().unwrap_err().class(), Class::Pending);
+    assert_eq!(client.best_tip().unwrap().state_hash, hash(8));
+    assert_eq!(client.best_tip().unwrap_err().class(), Class::Pending);
+    server.join().unwrap();
+}

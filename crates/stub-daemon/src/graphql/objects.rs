@@ -1,8 +1,10 @@
 //! The objects of the answers. Numbers wider than 32 bits, slots and heights are strings, as on a
 //! daemon's wire.
 
+use fork_genesis::GenesisTimestamp;
 use fork_genesis::protocol_state::EpochData;
-use fork_ledger::account::Timing;
+use fork_ledger::account::{Auth, Permissions, Timing};
+use fork_ledger::packing::field_bytes;
 use fork_types::FieldBytes;
 use serde_json::{Value, json};
 
@@ -114,10 +116,14 @@ pub(super) fn daemon_status(asked: &Asked<'_>) -> Value {
 }
 
 pub(super) fn genesis_constants(asked: &Asked<'_>) -> Value {
+    constants(asked.world.scenario().network.genesis_timestamp)
+}
+
+pub(super) fn constants(genesis: GenesisTimestamp) -> Value {
     json!({
         "accountCreationFee": ACCOUNT_CREATION_FEE,
         "coinbase": COINBASE,
-        "genesisTimestamp": text(asked.world.scenario().network.genesis_timestamp),
+        "genesisTimestamp": text(genesis),
     })
 }
 
@@ -255,6 +261,8 @@ pub(super) fn account(leaf: &Leaf, tip: &WorldBlock) -> Value {
             "vestingIncrement": nanomina(vesting.vesting_increment),
         }),
     };
+    let zkapp = account.zkapp.as_deref();
+    let key = zkapp.and_then(|zkapp| zkapp.verification_key.as_ref());
     let zkapp_state = account.zkapp.as_ref().map(|zkapp| {
         zkapp
             .app_state
@@ -282,10 +290,47 @@ pub(super) fn account(leaf: &Leaf, tip: &WorldBlock) -> Value {
         "receiptChainHash": text(account.receipt_chain_hash),
         "votingFor": text(account.voting_for),
         "timing": timing,
+        "permissions": permissions(&account.permissions),
         "zkappState": zkapp_state,
+        "actionState": zkapp.map(|zkapp| {
+            let states = zkapp.action_state.iter();
+            states.map(|field| decimal(*field)).collect::<Vec<String>>()
+        }),
+        "verificationKey": key.map(|key| json!({ "hash": decimal(field_bytes(key.hash())) })),
+        "zkappUri": zkapp.map(|zkapp| String::from_utf8_lossy(&zkapp.zkapp_uri)),
+        "provedState": zkapp.map(|zkapp| zkapp.proved_state),
         "index": leaf.index,
         "leafHash": decimal(leaf.hash),
         "merklePath": path,
+    })
+}
+
+/// Permissions in the schema's words.
+fn permissions(permissions: &Permissions) -> Value {
+    let word = |auth: Auth| match auth {
+        Auth::None => "None",
+        Auth::Either => "Either",
+        Auth::Proof => "Proof",
+        Auth::Signature => "Signature",
+        Auth::Impossible => "Impossible",
+    };
+    json!({
+        "editState": word(permissions.edit_state),
+        "access": word(permissions.access),
+        "send": word(permissions.send),
+        "receive": word(permissions.receive),
+        "setDelegate": word(permissions.set_delegate),
+        "setPermissions": word(permissions.set_permissions),
+        "setVerificationKey": {
+            "auth": word(permissions.set_verification_key),
+            "txnVersion": text(permissions.set_verification_key_txn_version),
+        },
+        "setZkappUri": word(permissions.set_zkapp_uri),
+        "editActionState": word(permissions.edit_action_state),
+        "setTokenSymbol": word(permissions.set_token_symbol),
+        "incrementNonce": word(permissions.increment_nonce),
+        "setVotingFor": word(permissions.set_voting_for),
+        "setTiming": word(permissions.set_timing),
     })
 }
 
