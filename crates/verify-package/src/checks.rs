@@ -1,5 +1,6 @@
 //! The registry of checks.
 
+mod against;
 mod candidate;
 mod config;
 mod image;
@@ -10,7 +11,7 @@ use std::fmt::Display;
 
 use crate::facts::Facts;
 
-pub(crate) use config::chain_id;
+pub(crate) use config::{chain_id, slot_and_time};
 
 /// One check. It looks at facts that are computed already, and nothing that another check finds
 /// changes what it does.
@@ -51,12 +52,13 @@ pub enum Finding {
 }
 
 /// All checks, in the order of the report.
-pub static CHECKS: [&[Check]; 5] = [
+pub static CHECKS: [&[Check]; 6] = [
     &package::CHECKS,
     &candidate::CHECKS,
     &ledgers::CHECKS,
     &config::CHECKS,
     &image::CHECKS,
+    &against::CHECKS,
 ];
 
 impl Finding {

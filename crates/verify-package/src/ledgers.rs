@@ -15,7 +15,9 @@ use crate::config::ConfigView;
 use crate::differences::Differences;
 use crate::pass::{self, Inputs, Lane};
 use crate::reference::Reference;
+use crate::series::Series;
 use crate::subject::{Subject, error_text};
+use crate::summary::Clocks;
 use crate::tarball::TarballFacts;
 
 /// A ledger of the candidate.
@@ -31,6 +33,8 @@ pub struct Source {
     pub totals: Totals,
     /// Why it could not be migrated.
     pub migrate_problem: Option<String>,
+    /// Charts.
+    pub series: Series,
     /// Root after migration.
     pub migrated_root: Option<LedgerHash>,
     /// What the migration changed.
@@ -46,6 +50,8 @@ pub struct StoreFacts {
     pub accounts: u64,
     /// Balances.
     pub totals: Totals,
+    /// Charts.
+    pub series: Series,
     /// The root node, as stored.
     pub stored_root: Option<LedgerHash>,
     /// What was computed from the accounts; absent when some are missing.
@@ -79,13 +85,15 @@ pub(crate) fn examine(
     chosen: [Result<String, String>; 3],
     reference: &Reference,
     rule: Option<Rule>,
+    clocks: &Clocks,
 ) -> Vec<LedgerFacts> {
     let (source, target) = (reference.network.source_era, reference.network.target_era);
     let stores: Vec<Result<StoreReader, String>> = chosen
         .par_iter()
         .map(|path| open(path.as_ref(), tarballs))
         .collect();
-    let mut lanes: Vec<Lane> = Role::ALL.iter().map(|_| Lane::default()).collect();
+    let lane = |_| Lane::new(clocks.before(), clocks.after());
+    let mut lanes: Vec<Lane> = Role::ALL.iter().map(lane).collect();
     let mut store_problems: Vec<Option<String>> = Vec::new();
     let mut inputs: Vec<Inputs<'_>> = Vec::new();
     for ((role, store), lane) in Role::ALL.iter().zip(&stores).zip(&mut lanes) {
@@ -270,6 +278,7 @@ fn sources(
             accounts,
             root,
             totals: lane.list_totals,
+            series: std::mem::take(&mut lane.list_series),
             migrate_problem: lane.migrate_problem.clone(),
             migrated_root: migrated.map(ledger_hash),
             audit: lane.audit,
@@ -288,6 +297,7 @@ fn store_facts(
         problem: lane.store_problem.clone(),
         accounts: lane.store_leaves.len() as u64,
         totals: lane.store_totals,
+        series: lane.store_series.clone(),
         ..StoreFacts::default()
     };
     let Some(examiner) = examiner else {

@@ -6,6 +6,8 @@
 //! The [`CHECKS`] are a flat table over the facts; every one of them is run, whatever the others found,
 //! and [`ReportDocument`] has all findings. A new check is a line in a table of `checks` and a function.
 //!
+//! `report.html` is the same report for people; it is made from the document alone ([`page`]).
+//!
 //! It shares the formats' readers with the workers, but takes nothing from their documents: every
 //! root, digest, name, slot and time is computed from the bytes that would be installed and from the
 //! candidate. What it does not prove is written down in `docs/verify-package.md`.
@@ -19,29 +21,42 @@
     )
 )]
 
+mod against;
 mod args;
 mod checks;
+mod claims;
 mod config;
 mod differences;
 mod error;
 mod facts;
+mod figures;
+mod html;
+mod human;
 mod ledgers;
 mod pass;
 mod reference;
 mod report;
+mod series;
 mod subject;
+mod summary;
 mod tarball;
 mod worker;
 
-pub use args::{Args, ImageRef, SubjectArgs};
+pub use args::{AgainstRef, Args, ImageRef, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
 pub use differences::Differences;
 pub use error::VerifyError;
 pub use facts::Facts;
+pub use html::{HTML_FILE, page};
 pub use ledgers::{LedgerFacts, Source, StoreFacts};
 pub use reference::Reference;
-pub use report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
+pub use report::{
+    Effect, Outcome, Part, ReportCheck, ReportComparison, ReportCurves, ReportDifference,
+    ReportDocument, ReportFacts, ReportFile, ReportForkBlock, ReportGap, ReportGenesis,
+    ReportInput, ReportLedger, ReportLedgerSeries, ReportSeries, ReportSubject, ReportTarball,
+};
+pub use series::{Holding, Series};
 pub use subject::{Entry, EntryKind, FileDigests, Subject, SubjectKind};
 pub use tarball::TarballFacts;
 pub use worker::verify;

@@ -17,6 +17,7 @@ use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
 use crate::differences::Differences;
+use crate::series::Series;
 use crate::subject::error_text;
 
 /// Accounts of a store read at a time where there is no list beside it.
@@ -53,10 +54,25 @@ pub(crate) struct Lane {
     pub(crate) list_totals: Totals,
     /// Balances in the store.
     pub(crate) store_totals: Totals,
+    /// Charts of the list.
+    pub(crate) list_series: Series,
+    /// Charts of the store.
+    pub(crate) store_series: Series,
     /// Where migrated list and store differ.
     pub(crate) differences: Differences,
     /// Places compared so far.
     first: u64,
+}
+
+impl Lane {
+    /// Nothing yet, with empty charts.
+    pub(crate) fn new(list_series: Series, store_series: Series) -> Self {
+        Self {
+            list_series,
+            store_series,
+            ..Self::default()
+        }
+    }
 }
 
 /// A batch of one ledger.
@@ -212,12 +228,16 @@ impl Work<'_> {
         for (lane, batch) in lanes.iter_mut().zip(batches) {
             match &batch.list {
                 AccountBatch::V1(accounts) => {
+                    lane.list_series.add(accounts);
                     for account in accounts {
                         let balance = account.balance.nanomina();
                         add(&mut lane.list_totals, account.token_id == 1, balance);
                     }
                 }
-                AccountBatch::Later(accounts) => sum(&mut lane.list_totals, accounts),
+                AccountBatch::Later(accounts) => {
+                    lane.list_series.add(accounts);
+                    sum(&mut lane.list_totals, accounts);
+                }
             }
         }
         let first: Vec<&[V1Account]> = batches
@@ -328,6 +348,7 @@ fn compare(
     listed: usize,
     store: &[Option<Account>],
 ) -> Compared {
+    lane.store_series.add(store.iter().flatten());
     for account in store.iter().flatten() {
         let is_default = account.token_id == TokenId::DEFAULT;
         add(

@@ -1,10 +1,20 @@
 //! `report.json`.
 
+mod data;
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::collections::BTreeMap;
 
 use fork_types::document::{ChainIdSummary, Document, RuleRef};
 use fork_types::{LedgerHash, Role};
 use serde::{Deserialize, Serialize};
+
+pub use data::{
+    Effect, Part, ReportComparison, ReportCurves, ReportDifference, ReportFacts, ReportFile,
+    ReportForkBlock, ReportGap, ReportGenesis, ReportInput, ReportLedger, ReportLedgerSeries,
+    ReportSeries, ReportTarball,
+};
 
 /// `report.json`: every check of a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +47,19 @@ pub struct ReportDocument {
     pub failed: usize,
     /// Number of checks for which something was missing.
     pub not_run: usize,
+    /// The fork on one screen.
+    pub facts: ReportFacts,
+    /// What follows from the checks that passed, in sentences.
+    pub proved: Vec<String>,
+    /// What does not follow from any of them, or was not checked this time and why.
+    pub not_proved: Vec<String>,
     /// All checks, in the order of the registry.
     pub checks: Vec<ReportCheck>,
+    /// A second package beside this one; absent when none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ReportComparison>,
+    /// Charts of the ledgers before and after.
+    pub series: ReportSeries,
     /// Wall time per stage in milliseconds; nearly all work is done before the checks.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.
@@ -100,6 +121,14 @@ pub enum Outcome {
     Failed,
     /// Something was missing.
     NotRun,
+}
+
+impl ReportCheck {
+    /// The group it is in: its identifier up to the first point.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.id.split('.').next().unwrap_or_default()
+    }
 }
 
 impl ReportDocument {
