@@ -272,10 +272,10 @@ fn group_names(bounds: &[u64]) -> Vec<String> {
     let name = |(position, bound): (usize, &u64)| match position {
         0 => {
             let next = bounds.get(1).copied().unwrap_or_default();
-            format!("under {}", mina(&next.to_string()))
+            format!("< {}", mina(&next.to_string()))
         }
-        _ if *bound >= 1_000_000_000 => format!("{} on", mina_short(u128::from(*bound))),
-        _ => format!("{} on", mina(&bound.to_string())),
+        _ if *bound >= 1_000_000_000 => format!("≥ {}", mina_short(u128::from(*bound))),
+        _ => format!("≥ {}", mina(&bound.to_string())),
     };
     bounds.iter().enumerate().map(name).collect()
 }

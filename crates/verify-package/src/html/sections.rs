@@ -121,11 +121,23 @@ fn ledger_rows(page: &mut String, ledger: &ReportLedger) {
     let root = |root: Option<fork_types::LedgerHash>| {
         root.map_or_else(|| "no root".to_owned(), |root| hash(&root.to_string()))
     };
-    let cell = |accounts: u64, supply: &str, root: String| {
+    // All digits only where they matter.
+    let is_same = ledger.supply_after_nanomina.as_ref() == Some(&ledger.supply_before_nanomina);
+    let supply = |nanomina: &str| {
+        let all = mina(nanomina);
+        let whole = all.split('.').next().unwrap_or_default();
+        let shown = if is_same { whole } else { &all };
         format!(
-            "{} accounts<br>{} MINA<br>{root}",
+            "<span title=\"{} MINA\">{} MINA</span>",
+            safe(&all),
+            safe(shown)
+        )
+    };
+    let cell = |accounts: u64, amount: &str, root: String| {
+        format!(
+            "{} accounts<br>{}<br>{root}",
             grouped(accounts.into()),
-            safe(&mina(supply))
+            supply(amount)
         )
     };
     let before = cell(
@@ -324,6 +336,16 @@ pub(super) fn hashes(page: &mut String, report: &ReportDocument) {
     row("Staking seed", facts.staking_seed.to_string());
     row("Next seed", facts.next_seed.to_string());
     for ledger in &facts.ledgers {
+        row(
+            &format!("{}, nanomina before", role(ledger.role)),
+            ledger.supply_before_nanomina.clone(),
+        );
+        if let Some(supply) = &ledger.supply_after_nanomina {
+            row(
+                &format!("{}, nanomina after", role(ledger.role)),
+                supply.clone(),
+            );
+        }
         let roots = [
             ("old root", ledger.root_before),
             ("migrated", ledger.root_migrated),

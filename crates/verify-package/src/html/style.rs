@@ -10,7 +10,7 @@ pub(super) const STYLE: &str = "
   --before: #f0883e; --after: #79c0ff; --mark: #7d3c00; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-body { margin: 0; background: var(--paper); color: var(--ink);
+body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
   font: 15px/1.45 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
 main { max-width: 54rem; margin: 0 auto; padding: 12px; }
 p { margin: .3rem 0; }
@@ -20,7 +20,7 @@ h3 { margin: 0 0 .2rem; font-size: 1rem; }
 header { border-radius: 12px; padding: 16px; color: var(--on); margin-bottom: 12px; }
 header.good { background: var(--good); }
 header.bad { background: var(--bad); }
-header .subject { font-size: .85rem; overflow-wrap: anywhere; }
+header .subject { font-size: .85rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 14px 16px; margin-bottom: 12px; }
 section.alarm { border-color: var(--bad); border-width: 2px; }
@@ -28,7 +28,7 @@ code, .mono { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu San
   font-size: .86em; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }
 .small { font-size: .85rem; }
-dl.facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem .9rem;
+dl.facts { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: .25rem .9rem;
   margin: 0; }
 dl.facts dt { color: var(--soft); }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -36,6 +36,8 @@ dl.facts dd { margin: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .5rem .3rem 0;
   border-top: 1px solid var(--line); }
+th, td.number { overflow-wrap: normal; }
+td.number { white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 table.ledgers { margin-top: .7rem; }
