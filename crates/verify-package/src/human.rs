@@ -17,7 +17,7 @@ const INDENT: &str = "              ";
 /// Failed checks that are shown; the file has all of them.
 const FAILED_MAX: usize = 8;
 /// Lines of detail of a failed check.
-const DETAIL_LINES_MAX: usize = 5;
+const DETAIL_LINES_MAX: usize = 3;
 /// Longest value shown.
 const VALUE_CHARS_MAX: usize = 400;
 
@@ -26,11 +26,7 @@ pub(crate) fn human(report: &ReportDocument, directory: &Path) -> String {
     let mut text = String::new();
     facts(&mut text, report);
     passed(&mut text, report);
-    let not_run = checks(report, Outcome::NotRun);
-    for check in not_run {
-        let line = format!("{}: {}", check.id, first_line(&check.detail));
-        labelled(&mut text, "not run", &line);
-    }
+    not_run(&mut text, report);
     comparison(&mut text, report);
     let failed: Vec<_> = checks(report, Outcome::Failed).collect();
     for check in failed.iter().take(FAILED_MAX) {
@@ -84,9 +80,21 @@ fn first_line(text: &str) -> &str {
 
 /// A value behind its label, wrapped.
 fn labelled(text: &mut String, label: &str, value: &str) {
-    let lines = wrapped(&clipped(value, VALUE_CHARS_MAX), INDENT, WIDTH);
+    let lines = wrapped(&plain(&clipped(value, VALUE_CHARS_MAX)), INDENT, WIDTH);
     let rest = lines.strip_prefix(INDENT).unwrap_or(&lines);
     let _ = write!(text, "{label:<14}{rest}");
+}
+
+/// Text without what would move the cursor, colour the terminal or turn the line around.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' => ' ',
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
 }
 
 fn facts(text: &mut String, report: &ReportDocument) {
@@ -95,7 +103,7 @@ fn facts(text: &mut String, report: &ReportDocument) {
     let subject = format!("{} {}", report.subject.kind, report.subject.name);
     labelled(text, "package", &subject);
     if let Some(sha256) = &report.subject.sha256 {
-        labelled(text, "", &format!("SHA-256 {sha256}"));
+        labelled(text, "  SHA-256", sha256);
     }
     let network = format!("{}, network id {}", report.network, facts.network_id);
     labelled(text, "network", &network);
@@ -177,6 +185,21 @@ fn passed(text: &mut String, report: &ReportDocument) {
     }
 }
 
+/// What was not run; checks for which the same was missing share a line.
+fn not_run(text: &mut String, report: &ReportDocument) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for check in checks(report, Outcome::NotRun) {
+        let reason = first_line(&check.detail);
+        match reasons.iter_mut().find(|(found, _)| *found == reason) {
+            Some((_, ids)) => ids.push(&check.id),
+            None => reasons.push((reason, vec![&check.id])),
+        }
+    }
+    for (reason, ids) in reasons {
+        labelled(text, "not run", &format!("{}: {reason}", ids.join(", ")));
+    }
+}
+
 fn comparison(text: &mut String, report: &ReportDocument) {
     let Some(comparison) = &report.comparison else {
         return;
@@ -220,5 +243,43 @@ fn failure(text: &mut String, check: &ReportCheck) {
     if lines > DETAIL_LINES_MAX {
         let rest = lines - DETAIL_LINES_MAX;
         labelled(text, "", &format!("and {rest} lines more"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_verdict_is_the_last_line_and_words_fit_the_terminal() {
+        for (report, last) in [
+            (sample::passed(), "PASSED        75 checks passed"),
+            (sample::failed(), "FAILED        1 of 75 checks failed"),
+        ] {
+            let text = human(&report, Path::new("out"));
+            assert!(text.lines().last().unwrap().starts_with(last), "{text}");
+            let long: Vec<&str> = text
+                .lines()
+                .filter(|line| line.chars().count() > WIDTH)
+                .collect();
+            assert_eq!(long, [""; 0]);
+            assert!(text.contains("\nreport        out/report.html\n"));
+        }
+        let text = human(&sample::failed(), Path::new("out"));
+        let failure = "FAILED        config.fork-slot\n";
+        assert!(text.contains(failure), "{text}");
+        assert!(
+            text.contains("  expected    958440\n  found       958441\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  first       fork.global_slot_since_genesis\n"),
+            "{text}"
+        );
+        // A report that goes on and on stays readable.
+        let text = human(&sample::hostile(), Path::new("out"));
+        assert!(text.lines().count() < 150, "{}", text.lines().count());
+        assert!(!text.contains('\u{202e}'), "direction marks");
     }
 }

@@ -153,7 +153,7 @@ fn shown(times: &[u64], before: &[u128], after: &[u128]) -> usize {
         pairs
             .filter(|(_, pair)| pair[0] != pair[1])
             .map(|(position, _)| position + 1)
-            .last()
+            .next_back()
             .unwrap_or_default()
     };
     let last = last(before).max(last(after));
