@@ -85,7 +85,7 @@ impl Fault for VerifyError {
             Self::Input(error) => error.hint(),
             Self::Network { source, .. } => source.hint(),
             Self::Failed { .. } | Self::Unreadable { .. } => Some(
-                "report.json in the output directory has every check with what was expected and found"
+                "report.html and report.json in the output directory have every check with what was expected and found"
                     .to_owned(),
             ),
             Self::Block { .. } | Self::Prefork { .. } | Self::Rule { .. } => None,

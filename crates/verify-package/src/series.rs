@@ -251,7 +251,13 @@ mod tests {
     /// Schedules near the fork, among them such that have ended and such that never do.
     fn schedule() -> impl Strategy<Value = Vesting> {
         let amount = || prop_oneof![Just(0), 0..1000_u64, any::<u64>()];
-        let cliff = prop_oneof![0..FORK_SLOT, FORK_SLOT..FORK_SLOT + 2_000_000, any::<u32>()];
+        let cliff = prop_oneof![
+            0..FORK_SLOT,
+            FORK_SLOT..FORK_SLOT + 2_000_000,
+            any::<u32>(),
+            // The very slot of a time.
+            (0..121_usize).prop_map(|number| sampled(90_000)[number]),
+        ];
         let period = prop_oneof![1..100_u32, 1..2_000_000_u32, Just(u32::MAX)];
         (amount(), amount(), amount(), cliff, period).prop_map(
             |(initial, at_cliff, increment, cliff, period)| Vesting {

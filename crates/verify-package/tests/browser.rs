@@ -213,6 +213,9 @@ fn reports() -> Vec<(&'static str, ReportDocument)> {
         .extend(["--against".to_owned(), format!("deb:{deb}")]);
     let failing = run.report();
     assert!(failing.failed > 2);
+    // A wrong genesis time moves the curve.
+    let curves = &failing.series.ledgers[0];
+    assert_ne!(curves.before.locked_nanomina, curves.after.locked_nanomina);
     let hostile = hostile(&failing);
     vec![
         ("passing", passing),
