@@ -104,7 +104,10 @@ const CLAIMS: [Claim; 15] = [
             "against.ledgers",
         ],
     ),
-    optional("Both packages install the same files.", &["against.files"]),
+    optional(
+        "Both packages install the same beside config and ledgers.",
+        &["against.files"],
+    ),
 ];
 
 /// What no run proves.

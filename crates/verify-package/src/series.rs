@@ -99,7 +99,7 @@ impl Series {
             self.sums[bucket] += u128::from(balance);
             if let Timing::Timed(vesting) = timing {
                 self.timed += 1;
-                self.vest(&vesting);
+                self.vest(&vesting, balance);
             }
         }
     }
@@ -129,23 +129,24 @@ impl Series {
         summed.collect()
     }
 
-    /// Adds the minimum balances of a schedule. Costs a few steps, and one more for each time at
+    /// Adds the minimum balances of a schedule, as far as there is a balance: nobody can lock what is
+    /// not there. Costs a few steps, and one more for each time at
     /// which it is past its cliff and not over.
-    fn vest(&mut self, vesting: &Vesting) {
+    fn vest(&mut self, vesting: &Vesting, balance: u64) {
         let initial = vesting.initial_minimum_balance.nanomina();
-        if initial == 0 || self.slots.is_empty() {
+        if initial == 0 || balance == 0 || self.slots.is_empty() {
             return;
         }
         let cliff = vesting.cliff_time.get();
         let end = self.slots.len();
         let at_cliff = self.slots.partition_point(|slot| *slot < cliff);
-        self.lock(0, at_cliff, initial);
+        self.lock(0, at_cliff, initial.min(balance));
         let rest = initial.saturating_sub(vesting.cliff_amount.nanomina());
         let increment = vesting.vesting_increment.nanomina();
         // Nobody can release anything every 0 slots, and no transaction can make such a schedule.
         let period = vesting.vesting_period.get();
         if rest == 0 || increment == 0 || period == 0 {
-            self.lock(at_cliff, end, rest);
+            self.lock(at_cliff, end, rest.min(balance));
             return;
         }
         for position in at_cliff..end {
@@ -155,7 +156,7 @@ impl Series {
             if left == 0 {
                 return;
             }
-            self.lock(position, position + 1, left);
+            self.lock(position, position + 1, left.min(balance));
         }
     }
 
@@ -273,7 +274,8 @@ mod tests {
     fn holding(vesting: Vesting) -> Holding {
         Holding {
             is_default_token: true,
-            balance: vesting.initial_minimum_balance.nanomina(),
+            // Sometimes more than what is locked, and sometimes less.
+            balance: vesting.initial_minimum_balance.nanomina().rotate_left(1),
             timing: Timing::Timed(vesting),
         }
     }
@@ -294,7 +296,11 @@ mod tests {
             series.merge(&part);
             let expected: Vec<u128> = slots
                 .iter()
-                .map(|slot| schedules.iter().map(|one| naive(one, *slot)).sum())
+                .map(|slot| {
+                    let each = holdings.iter().zip(&schedules);
+                    each.map(|(holding, one)| naive(one, *slot).min(u128::from(holding.balance)))
+                        .sum()
+                })
                 .collect();
             prop_assert_eq!(series.locked(), expected);
             prop_assert_eq!(series.timed, schedules.len() as u64);

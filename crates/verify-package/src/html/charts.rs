@@ -24,8 +24,8 @@ const AREA: (f64, f64, f64, f64) = (46.0, 350.0, 10.0, 190.0);
 /// Rows of a table of curves.
 const TABLE_ROWS_MAX: usize = 130;
 
-const KEYS: &str = "<span class=\"key before\"></span> before \
-                    <span class=\"key after\"></span> after";
+const KEYS: &str = "<span class=\"keys\"><span class=\"key before\"></span> before \
+                    <span class=\"key after\"></span> after</span>";
 
 /// The charts of the genesis ledger, and of the others on demand.
 pub(super) fn charts(page: &mut String, report: &ReportDocument) {

@@ -78,6 +78,7 @@ svg .before { fill: var(--before); } svg .after { fill: var(--after); }
 svg path.before { fill: none; stroke: var(--before); stroke-width: 7; stroke-opacity: .45;
   stroke-linejoin: round; }
 svg path.after { fill: none; stroke: var(--after); stroke-width: 2; stroke-linejoin: round; }
+.keys { display: inline-block; white-space: nowrap; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 3px; vertical-align: -.1em; }
 .key.before { background: var(--before); } .key.after { background: var(--after); }
 ";

@@ -153,7 +153,7 @@ pub struct ReportCurves {
     pub sums_nanomina: Vec<String>,
     /// Accounts with a vesting schedule.
     pub timed_accounts: u64,
-    /// Balance that must stay, at each time.
+    /// Balance that must stay, at each time: the minimum balances, but no more than each account has.
     pub locked_nanomina: Vec<String>,
 }
 
