@@ -1,6 +1,8 @@
 //! Tables of text for a terminal.
 
 use fork_types::StateHash;
+use fork_worker::text;
+use fork_worker::text::{chars, clipped};
 
 /// Width of a table, in characters: what fits two windows on a wide screen.
 pub(crate) const WIDTH_MAX: usize = 120;
@@ -77,58 +79,14 @@ fn narrow(columns: &[Column], widths: &mut [usize]) {
     }
 }
 
-fn chars(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// At most `chars_max` characters of a text; what is left out shows as `…`.
-pub(crate) fn clipped(text: &str, chars_max: usize) -> String {
-    if chars(text) <= chars_max {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
 /// The beginning of a hash.
 pub(crate) fn short(hash: StateHash) -> String {
     clipped(&hash.to_string(), HASH_CHARS + 1)
 }
 
-/// A number of bytes as people say it, in powers of 1000.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes.div_ceil(100);
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths = tenths.div_ceil(1000);
-        unit += 1;
-    }
-    let unit = UNITS.get(unit).copied().unwrap_or_default();
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
 /// Text wrapped at blanks to lines of [`WIDTH_MAX`], each with `indent` before it.
 pub(crate) fn wrapped(text: &str, indent: &str) -> String {
-    let room = WIDTH_MAX.saturating_sub(chars(indent));
-    let mut lines = String::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && chars(&line) + 1 + chars(word) > room {
-            lines.extend([indent, &line, "\n"]);
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.extend([indent, &line, "\n"]);
-    lines
+    text::wrapped(text, indent, WIDTH_MAX)
 }
 
 #[cfg(test)]
@@ -160,31 +118,5 @@ mod tests {
         let rows = [vec!["z".repeat(150)]];
         let text = table(&[Column::Text("a")], &rows);
         assert!(text.contains(&rows[0][0]));
-    }
-
-    #[test]
-    fn sizes() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (1001, "1.1 kB"),
-            (999_900, "999.9 kB"),
-            (999_999, "1.0 MB"),
-            (1_000_001, "1.1 MB"),
-            (60_123_456, "60.2 MB"),
-            (u64::MAX, "18446744.1 TB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn long_text_is_wrapped() {
-        let text = "word ".repeat(60);
-        let lines = wrapped(&text, "  ");
-        assert!(lines.lines().all(|line| line.chars().count() <= WIDTH_MAX));
-        assert_eq!(lines.split_whitespace().count(), 60);
-        assert_eq!(wrapped("a b", "- "), "- a b\n");
     }
 }

@@ -4,14 +4,16 @@
 //! crate parses arguments, installs the signal handler, shows progress (bars only on a terminal),
 //! prints the result on stdout and errors on stderr in one place, and turns the error's class into
 //! the documented exit code. [`input`] opens paths and URLs, compressed or not, and hashes what it
-//! reads.
+//! reads. [`html`] and [`text`] have the little that pages and tables need.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod html;
 pub mod input;
 mod print;
 mod progress;
 mod schedule;
 mod stages;
+pub mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

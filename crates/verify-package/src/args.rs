@@ -59,6 +59,11 @@ pub struct Args {
     #[command(flatten)]
     pub node: NodeArgs,
 
+    /// Compare with a second package: deb:FILE, root:DIR, oci:DIR, docker-archive:FILE or
+    /// automode:DIR, and name the first input that differs
+    #[arg(long, value_name = "REF")]
+    pub against: Option<AgainstRef>,
+
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -123,6 +128,31 @@ impl FromStr for ImageRef {
     }
 }
 
+/// A second package; the same forms as the first, spelled in one argument.
+#[derive(Clone, Debug)]
+pub struct AgainstRef(pub SubjectArgs);
+
+impl FromStr for AgainstRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut subject = SubjectArgs::default();
+        match text.split_once(':') {
+            Some(("deb", path)) if !path.is_empty() => subject.deb = Some(path.into()),
+            Some(("root", path)) if !path.is_empty() => subject.root = Some(path.into()),
+            Some(("automode", path)) if !path.is_empty() => subject.automode = Some(path.into()),
+            Some(("oci" | "docker-archive", _)) => subject.image = Some(text.parse()?),
+            _ => {
+                return Err(format!(
+                    "`{text}` is not deb:FILE, root:DIR, oci:DIR, docker-archive:FILE or \
+                     automode:DIR"
+                ));
+            }
+        }
+        Ok(Self(subject))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -134,7 +164,16 @@ mod tests {
         Args::command().debug_assert();
         let parse = |text: &str| Args::try_parse_from(text.split(' '));
         assert!(parse("v --deb a.deb --candidate c --network n -o o").is_ok());
+        for kind in ["deb", "root", "oci", "docker-archive", "automode"] {
+            let line = format!("v --deb a --candidate c --network n -o o --against {kind}:x");
+            let subject = parse(&line).unwrap().against.unwrap().0;
+            let (found, name) = crate::subject::Subject::describe(&subject);
+            assert_eq!((found.name(), name.as_str()), (kind, "x"));
+        }
         for bad in [
+            "v --deb a --candidate c --network n -o o --against b.deb",
+            "v --deb a --candidate c --network n -o o --against deb:",
+            "v --deb a --candidate c --network n -o o --against oci:",
             "v --candidate c --network n -o o",
             "v --deb a --root b --candidate c --network n -o o",
             "v --image a:b --candidate c --network n -o o",

@@ -1,5 +1,6 @@
 //! The registry of checks.
 
+mod against;
 mod candidate;
 mod config;
 mod daemon;
@@ -11,7 +12,7 @@ use std::fmt::Display;
 
 use crate::facts::Facts;
 
-pub(crate) use config::chain_id;
+pub(crate) use config::{chain_id, slot_and_time};
 
 /// One check. It looks at facts that are computed already, and nothing that another check finds
 /// changes what it does.
@@ -52,13 +53,14 @@ pub enum Finding {
 }
 
 /// All checks, in the order of the report.
-pub static CHECKS: [&[Check]; 6] = [
+pub static CHECKS: [&[Check]; 7] = [
     &package::CHECKS,
     &candidate::CHECKS,
     &ledgers::CHECKS,
     &config::CHECKS,
     &image::CHECKS,
     &daemon::CHECKS,
+    &against::CHECKS,
 ];
 
 impl Check {

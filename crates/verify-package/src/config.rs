@@ -53,6 +53,12 @@ impl ConfigView {
         Ok(Self { value, strict })
     }
 
+    /// The whole config.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// A member by its path, such as `/proof/fork/state_hash`.
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<&Value> {

@@ -26,7 +26,7 @@ pub use accounts::{AccountFacts, NotSampled};
 pub use args::NodeArgs;
 pub use boot::Boot;
 pub use exports::{ExportFacts, ExportProblem, export_name};
-pub(crate) use summary::{human, report};
+pub(crate) use summary::report;
 
 /// Largest config of a node that is looked at.
 const RUNNING_CONFIG_BYTES_MAX: usize = 1 << 20;

@@ -108,7 +108,7 @@ impl Fault for VerifyError {
             Self::Input(error) => error.hint(),
             Self::Network { source, .. } => source.hint(),
             Self::Failed { .. } | Self::Unreadable { .. } => Some(
-                "report.json in the output directory has every check with what was expected and found"
+                "report.html and report.json in the output directory have every check with what was expected and found"
                     .to_owned(),
             ),
             Self::Timestamp(_) => Some("write it with its zone: 2026-09-03T14:00:00Z".to_owned()),

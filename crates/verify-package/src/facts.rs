@@ -10,13 +10,16 @@ use fork_types::{Role, SlotSinceGenesis};
 use fork_worker::Stages;
 use rayon::prelude::*;
 
+use crate::against::{self, Side};
 use crate::args::Args;
 use crate::config::ConfigView;
 use crate::daemon::NodeFacts;
 use crate::error::VerifyError;
 use crate::ledgers::{self, Examination, LedgerFacts};
 use crate::reference::Reference;
+use crate::report::ReportComparison;
 use crate::subject::{CONFIG_BYTES_MAX, Content, Subject, SubjectKind, error_text, is_hex};
+use crate::summary::Clocks;
 use crate::tarball::TarballFacts;
 
 /// A file of the candidate: its role, what the document says, and what was found.
@@ -47,6 +50,10 @@ pub struct Facts {
     pub ledgers: Vec<LedgerFacts>,
     /// A node that was started from the package; gathered last, with [`NodeFacts::gather`].
     pub node: NodeFacts,
+    /// Times at which locked balances were counted, in milliseconds since 1970.
+    pub times_ms: Vec<u64>,
+    /// A second package beside this one; absent when none was named.
+    pub comparison: Option<ReportComparison>,
 }
 
 impl Facts {
@@ -73,15 +80,21 @@ impl Facts {
         };
         stages.end("read");
 
-        let (config_path, config) = config(&subject, &network);
+        let (config_path, config) = match &subject {
+            Ok(subject) => config(subject, &network),
+            Err(_) => (String::new(), Err("the package cannot be read".to_owned())),
+        };
         let chosen = match &subject {
             Ok(subject) => {
                 ledgers::choose(subject, config.as_ref().ok(), reference.network.target_era)
             }
             Err(_) => unreadable(),
         };
-        let (subject, chosen, tarballs) = match unpack(subject, unpacked, &chosen, scratch) {
-            Ok((subject, tarballs)) => (Ok(subject), chosen, tarballs),
+        let (subject, chosen, tarballs) = match subject {
+            Ok(subject) => match unpack(&subject, unpacked, &chosen, scratch) {
+                Ok(tarballs) => (Ok(subject), chosen, tarballs),
+                Err(problem) => (Err(problem), unreadable(), BTreeMap::new()),
+            },
             Err(problem) => (Err(problem), unreadable(), BTreeMap::new()),
         };
         stages.end("unpack");
@@ -92,17 +105,34 @@ impl Facts {
             Some((SlotSinceGenesis::new(slot), by))
         });
         let rule = rule(args, &reference, fork_slot.as_ref().map(|(slot, _)| *slot))?;
+        let clocks = Clocks::new(&reference, config.as_ref().ok());
         let ledgers = ledgers::examine(
             &Examination {
                 config: config.as_ref().ok(),
                 tarballs: &tarballs,
                 reference: &reference,
                 rule: rule.as_ref().ok().copied(),
+                clocks: &clocks,
             },
             &chosen,
             args.store_reading,
         );
         stages.end("ledgers");
+        let comparison = args.against.as_ref().map(|against| {
+            let here = subject.as_ref().map_err(Clone::clone);
+            let here = here.map(|subject| Side {
+                subject,
+                config: config.as_ref(),
+                config_path: &config_path,
+                chosen: &chosen,
+                tarballs: &tarballs,
+            });
+            let target = reference.network.target_era;
+            against::compare(here, &against.0, &network, target, scratch)
+        });
+        if comparison.is_some() {
+            stages.end("against");
+        }
         Ok(Self {
             subject,
             kind,
@@ -115,6 +145,8 @@ impl Facts {
             fork_slot,
             ledgers,
             node: NodeFacts::default(),
+            times_ms: clocks.times_ms,
+            comparison,
         })
     }
 
@@ -136,16 +168,11 @@ fn unreadable() -> [Result<String, String>; 3] {
 
 /// Where a config has the slot of the new genesis.
 pub(crate) const SLOT_POINTER: &str = "/proof/fork/global_slot_since_genesis";
+/// Where it has its time.
+pub(crate) const TIME_POINTER: &str = "/genesis/genesis_state_timestamp";
 
 /// The config: the network's, else the one for a commit, else the daemon's own.
-fn config(
-    subject: &Result<Subject, String>,
-    network: &str,
-) -> (String, Result<ConfigView, String>) {
-    let subject = match subject {
-        Ok(subject) => subject,
-        Err(_) => return (String::new(), Err("the package cannot be read".to_owned())),
-    };
+pub(crate) fn config(subject: &Subject, network: &str) -> (String, Result<ConfigView, String>) {
     let is_automode = subject.kind == SubjectKind::Automode;
     let files: Vec<(&str, &str, &Content)> = subject.files_in(subject.data_directory()).collect();
     let wanted = if is_automode {
@@ -199,13 +226,12 @@ fn candidate_files(reference: &Reference) -> Vec<CandidateFile> {
 }
 
 /// Unpacks every tarball that was chosen and is not `unpacked` yet, on all threads.
-fn unpack(
-    subject: Result<Subject, String>,
+pub(crate) fn unpack(
+    subject: &Subject,
     mut unpacked: BTreeMap<String, TarballFacts>,
     chosen: &[Result<String, String>; 3],
     scratch: &Path,
-) -> Result<(Subject, BTreeMap<String, TarballFacts>), String> {
-    let subject = subject?;
+) -> Result<BTreeMap<String, TarballFacts>, String> {
     let paths: BTreeSet<&String> = chosen.iter().flatten().collect();
     unpacked.retain(|path, _| paths.contains(path));
     let missing: Vec<_> = paths
@@ -221,7 +247,7 @@ fn unpack(
         })
         .collect::<Result<_, String>>()?;
     unpacked.extend(more);
-    Ok((subject, unpacked))
+    Ok(unpacked)
 }
 
 /// The rule that follows from the network's eras; the slot is only used where the rule needs one.

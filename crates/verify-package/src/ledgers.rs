@@ -16,7 +16,9 @@ use crate::config::ConfigView;
 use crate::differences::Differences;
 use crate::pass::{self, Examiner, Inputs, Lane};
 use crate::reference::Reference;
+use crate::series::Series;
 use crate::subject::{Subject, error_text};
+use crate::summary::Clocks;
 use crate::tarball::TarballFacts;
 
 /// A ledger of the candidate.
@@ -32,6 +34,8 @@ pub struct Source {
     pub totals: Totals,
     /// Why it could not be migrated.
     pub migrate_problem: Option<String>,
+    /// Charts.
+    pub series: Series,
     /// Root after migration.
     pub migrated_root: Option<LedgerHash>,
     /// What the migration changed.
@@ -47,6 +51,8 @@ pub struct StoreFacts {
     pub accounts: u64,
     /// Balances.
     pub totals: Totals,
+    /// Charts.
+    pub series: Series,
     /// The root node, as stored.
     pub stored_root: Option<LedgerHash>,
     /// What was computed from the accounts; absent when some are missing.
@@ -106,6 +112,8 @@ pub(crate) struct Examination<'a> {
     pub(crate) reference: &'a Reference,
     /// The migration rule, if one could be chosen.
     pub(crate) rule: Option<Rule>,
+    /// Clocks of both chains, for the charts.
+    pub(crate) clocks: &'a Clocks,
 }
 
 impl StoreFacts {
@@ -144,7 +152,8 @@ fn examine_as(
         stores.push(store);
         logs.push(log);
     }
-    let mut lanes: Vec<Lane> = Role::ALL.iter().map(|_| Lane::default()).collect();
+    let lane = |_| Lane::new(facts.clocks.before(), facts.clocks.after());
+    let mut lanes: Vec<Lane> = Role::ALL.iter().map(lane).collect();
     let mut store_problems: Vec<Option<String>> = Vec::new();
     let mut inputs: Vec<Inputs<'_>> = Vec::new();
     let mut is_log = Vec::new();
@@ -355,6 +364,7 @@ fn sources(
             accounts,
             root,
             totals: lane.list_totals,
+            series: std::mem::take(&mut lane.list_series),
             migrate_problem: lane.migrate_problem.clone(),
             migrated_root: migrated.map(ledger_hash),
             audit: lane.audit,
@@ -373,6 +383,7 @@ fn store_facts(
         problem: lane.store_problem.clone(),
         accounts: lane.store_leaves.len() as u64,
         totals: lane.store_totals,
+        series: lane.store_series.clone(),
         ..StoreFacts::default()
     };
     match (examiner, tree) {

@@ -7,6 +7,7 @@
 //! and [`ReportDocument`] has all findings. A new check is a line in a table of `checks` and a function.
 //!
 //! With a node that was started from the package, [`NodeFacts`] are what that node shows.
+//! `report.html` is the same report for people; it is made from the document alone ([`page`]).
 //!
 //! It shares the formats' readers with the workers, but takes nothing from their documents: every
 //! root, digest, name, slot and time is computed from the bytes that would be installed and from the
@@ -21,22 +22,29 @@
     )
 )]
 
+mod against;
 mod args;
 mod checks;
+mod claims;
 mod config;
 mod daemon;
 mod differences;
 mod error;
 mod facts;
+mod figures;
+mod html;
+mod human;
 mod ledgers;
 mod pass;
 mod reference;
 mod report;
+mod series;
 mod subject;
+mod summary;
 mod tarball;
 mod worker;
 
-pub use args::{Args, ImageRef, StoreReading, SubjectArgs};
+pub use args::{AgainstRef, Args, ImageRef, StoreReading, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
 pub use daemon::{
@@ -45,12 +53,17 @@ pub use daemon::{
 pub use differences::Differences;
 pub use error::VerifyError;
 pub use facts::Facts;
+pub use html::{HTML_FILE, page};
 pub use ledgers::{LedgerFacts, Source, StoreFacts};
 pub use reference::Reference;
 pub use report::{
-    NodeState, Outcome, ReportCheck, ReportCoverage, ReportDocument, ReportEdge, ReportEvent,
-    ReportExport, ReportMissed, ReportNode, ReportSample, ReportSubject,
+    Effect, NodeState, Outcome, Part, ReportCheck, ReportComparison, ReportCoverage, ReportCurves,
+    ReportDifference, ReportDocument, ReportEdge, ReportEvent, ReportExport, ReportFacts,
+    ReportFile, ReportForkBlock, ReportGap, ReportGenesis, ReportInput, ReportLedger,
+    ReportLedgerSeries, ReportMissed, ReportNode, ReportSample, ReportSeries, ReportSubject,
+    ReportTarball,
 };
+pub use series::{Holding, Series};
 pub use subject::{Entry, EntryKind, FileDigests, Subject, SubjectKind};
 pub use tarball::TarballFacts;
 pub use worker::verify;

@@ -18,6 +18,7 @@ use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
 use crate::differences::Differences;
+use crate::series::Series;
 use crate::subject::error_text;
 use piece::{Found, Piece, Work};
 
@@ -81,6 +82,10 @@ pub(crate) struct Lane {
     pub(crate) list_totals: Totals,
     /// Balances in the store.
     pub(crate) store_totals: Totals,
+    /// Charts of the list.
+    pub(crate) list_series: Series,
+    /// Charts of the store.
+    pub(crate) store_series: Series,
     /// Where migrated list and store differ.
     pub(crate) differences: Differences,
 }
@@ -125,6 +130,17 @@ impl Migrated {
     }
 }
 
+impl Lane {
+    /// Nothing yet, with empty charts.
+    pub(crate) fn new(list_series: Series, store_series: Series) -> Self {
+        Self {
+            list_series,
+            store_series,
+            ..Self::default()
+        }
+    }
+}
+
 /// A batch of one ledger.
 struct Batch {
     list: AccountBatch,
@@ -146,11 +162,16 @@ pub(crate) fn run(
     lanes: &mut [Lane],
 ) {
     let hasher = LeafHasher::new(source);
+    let Some(any) = lanes.first() else {
+        return;
+    };
     let work = Work {
         hasher: &hasher,
         source,
         target,
         rule,
+        list_series: any.list_series.fresh(),
+        store_series: any.store_series.fresh(),
     };
     let mut first = 0;
     let mut batches = read(inputs, lanes);
@@ -212,6 +233,8 @@ fn add(lane: &mut Lane, input: &mut Inputs<'_>, found: &Found) {
     lane.list_totals.other_tokens += found.list_totals.other_tokens;
     lane.store_totals.default_token += found.store_totals.default_token;
     lane.store_totals.other_tokens += found.store_totals.other_tokens;
+    lane.list_series.merge(&found.list_series);
+    lane.store_series.merge(&found.store_series);
     lane.differences.merge(&found.differences);
     let Some(examiner) = &mut input.examiner else {
         return;

@@ -1,6 +1,9 @@
 //! `report.json`.
 
 mod daemon;
+mod data;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use daemon::{
     NodeState, ReportCoverage, ReportEdge, ReportEvent, ReportExport, ReportMissed, ReportNode,
     ReportSample,
+};
+pub use data::{
+    Effect, Part, ReportComparison, ReportCurves, ReportDifference, ReportFacts, ReportFile,
+    ReportForkBlock, ReportGap, ReportGenesis, ReportInput, ReportLedger, ReportLedgerSeries,
+    ReportSeries, ReportTarball,
 };
 
 /// `report.json`: every check of a verification.
@@ -44,11 +52,22 @@ pub struct ReportDocument {
     pub failed: usize,
     /// Number of checks for which something was missing.
     pub not_run: usize,
+    /// The fork on one screen.
+    pub facts: ReportFacts,
+    /// What follows from the checks that passed, in sentences.
+    pub proved: Vec<String>,
+    /// What does not follow from any of them, or was not checked this time and why.
+    pub not_proved: Vec<String>,
     /// All checks, in the order of the registry.
     pub checks: Vec<ReportCheck>,
     /// The running node that the package was compared with; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<ReportNode>,
+    /// A second package beside this one; absent when none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ReportComparison>,
+    /// Charts of the ledgers before and after.
+    pub series: ReportSeries,
     /// Wall time per stage in milliseconds; nearly all work is done before the checks.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.
@@ -110,6 +129,14 @@ pub enum Outcome {
     Failed,
     /// Something was missing.
     NotRun,
+}
+
+impl ReportCheck {
+    /// The group it is in: its identifier up to the first point.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.id.split('.').next().unwrap_or_default()
+    }
 }
 
 impl ReportDocument {

@@ -1,21 +1,23 @@
 //! The run: gather, check, report.
 
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use fork_fs::StagedDir;
-use fork_types::Role;
 use fork_types::document::{Document, RuleRef};
 use fork_worker::{Context, ReportingArgs, Stages, Worker, WorkerResult, peak_memory_bytes};
 
 use crate::args::Args;
 use crate::checks::{CHECKS, Finding};
+use crate::claims;
 use crate::daemon::{self, NodeFacts};
 use crate::error::VerifyError;
 use crate::facts::Facts;
+use crate::html;
+use crate::human::human;
 use crate::reference::Reference;
 use crate::report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
 use crate::subject::Subject;
+use crate::summary;
 
 /// Name of the directory for copies, which is gone before the output appears.
 const SCRATCH: &str = "scratch";
@@ -32,7 +34,7 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let report = verify(&self, context)?;
-        context.emit(&human(&report), &report)?;
+        context.emit(&human(&report, &self.output.output), &report)?;
         verdict(&report)?;
         Ok(())
     }
@@ -67,12 +69,15 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
         .collect();
     stages.end("checks");
     let mut report = report(args, &facts, checks);
+    stages.end("report");
     drop(facts);
     fork_fs::remove_dir_all(&scratch)?;
     stages.end("clean-up");
     report.stages_ms = stages.into_milliseconds();
     report.peak_memory_bytes = peak_memory_bytes();
     staged.write_document(&report)?;
+    let page = html::page(&report);
+    fork_fs::write_atomic(&staged.path().join(html::HTML_FILE), page.as_bytes())?;
     staged.commit()?;
     Ok(report)
 }
@@ -163,6 +168,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
             Some((ledger.role, proof.root))
         })
         .collect();
+    let (proved, not_proved) = claims::judge(&checks);
     ReportDocument {
         format: ReportDocument::FORMAT.to_owned(),
         version: ReportDocument::VERSION,
@@ -190,68 +196,14 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         passed: count(Outcome::Passed),
         failed: count(Outcome::Failed),
         not_run: count(Outcome::NotRun),
+        facts: summary::facts(facts),
+        proved,
+        not_proved,
         checks,
         daemon: daemon::report(&facts.node),
+        comparison: facts.comparison.clone(),
+        series: summary::series(facts),
         stages_ms: std::collections::BTreeMap::new(),
         peak_memory_bytes: None,
-    }
-}
-
-/// The report for people: what failed first.
-fn human(report: &ReportDocument) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{} {}: {} passed, {} failed, {} not run",
-        report.subject.kind, report.subject.name, report.passed, report.failed, report.not_run
-    );
-    if let Some(rule) = &report.rule {
-        let slot = rule
-            .fork_slot
-            .map(|slot| {
-                let by = report.fork_slot_by.as_deref().unwrap_or("nobody");
-                format!(", fork slot {slot} by {by}")
-            })
-            .unwrap_or_default();
-        let _ = writeln!(text, "rule {}{slot}", rule.name);
-    }
-    for role in Role::ALL {
-        if let Some(root) = report.roots.get(&role) {
-            let _ = writeln!(text, "{role} root {root}");
-        }
-    }
-    if let Some(node) = &report.daemon {
-        text.push_str(&daemon::human(node));
-    }
-    for (outcome, label) in [
-        (Outcome::Failed, "FAILED "),
-        (Outcome::NotRun, "not run"),
-        (Outcome::Passed, "passed "),
-    ] {
-        for check in report.checks.iter().filter(|one| one.outcome == outcome) {
-            let _ = writeln!(text, "{label} {:<34} {}", check.id, first_line(check));
-            if outcome == Outcome::Failed {
-                for (name, value) in [
-                    ("expected", &check.expected),
-                    ("found", &check.found),
-                    ("in", &check.place),
-                ] {
-                    let value = value.as_deref().unwrap_or_default();
-                    let _ = writeln!(text, "          {name:<9}{value}");
-                }
-                for line in check.detail.lines() {
-                    let _ = writeln!(text, "          {line}");
-                }
-            }
-        }
-    }
-    text
-}
-
-fn first_line(check: &ReportCheck) -> &str {
-    match check.outcome {
-        Outcome::Failed => &check.proves,
-        Outcome::Passed | Outcome::NotRun => check.detail.lines().next().unwrap_or_default(),
     }
 }

@@ -27,6 +27,31 @@ fn a_deb_passes() {
     assert_eq!(report.roots.len(), 3);
     assert!(report.rule.is_some());
     assert!(report.chain_id.is_some());
+    // What was migrated rightly is locked as long as before, and spread as before.
+    assert_eq!(report.series.times_ms.len(), 121);
+    for ledger in &report.series.ledgers {
+        let (before, after) = (&ledger.before, &ledger.after);
+        assert_eq!(before.locked_nanomina.len(), 121);
+        assert_eq!(before.locked_nanomina, after.locked_nanomina);
+        assert_ne!(before.locked_nanomina[0], before.locked_nanomina[120]);
+        assert_eq!(before.accounts, after.accounts);
+        assert_eq!(before.sums_nanomina, after.sums_nanomina);
+        let sums = before.sums_nanomina.iter();
+        let sum: u128 = sums.map(|text| text.parse::<u128>().unwrap()).sum();
+        let mut ledgers = report.facts.ledgers.iter();
+        let facts = ledgers.find(|one| one.role == ledger.role).unwrap();
+        assert_eq!(sum.to_string(), facts.supply_before_nanomina);
+        assert_eq!(
+            Some(&facts.supply_before_nanomina),
+            facts.supply_after_nanomina.as_ref()
+        );
+        assert_eq!(facts.root_migrated, facts.root_after);
+        assert_ne!(facts.root_before, facts.root_after);
+        assert!(facts.tarball.is_some());
+    }
+    assert_eq!(report.facts.fork_block.blockchain_length, 548_146);
+    assert!(report.facts.package_version.is_some());
+    assert_eq!(report.facts.files.len(), 7);
 }
 
 /// Which ledgers' stores were read with RocksDB, of a report in which nothing failed.

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use fork_worker::text::size;
+
 use super::document::{ListDocument, ListedCandidate, ListedDaemon};
-use crate::table::{Column, short, size, table, wrapped};
+use crate::table::{Column, short, table, wrapped};
 
 /// What stands where nothing is known.
 const NOTHING: &str = "-";

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Picture, escaped};
+use fork_worker::html::escaped;
+use fork_worker::text::size;
+
+use super::Picture;
 use crate::list::{ListedCandidate, ListedDaemon};
-use crate::table::size;
 
 const STYLE: &str = "
   :root { color-scheme: light dark; }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use fork_genesis::selection::tree::{BlockTree, Branch};
 use fork_types::StateHash;
 use fork_types::document::SeenBlock;
+use fork_worker::text::clipped;
 
 use super::{BLOCKS_MAX, Picture};
 use crate::list::label;
-use crate::table::clipped;
 
 /// Left of the first slot, for the link to blocks that are not drawn.
 const LEFT: f64 = 60.0;

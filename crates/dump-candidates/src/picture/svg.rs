@@ -6,10 +6,11 @@ use fork_genesis::selection::Outcome;
 use fork_genesis::selection::tree::BlockTree;
 use fork_types::StateHash;
 use fork_types::document::SeenBlock;
+use fork_worker::html::escaped;
+use fork_worker::text::clipped;
 
+use super::Picture;
 use super::layout::{LINE, Layout};
-use super::{Picture, escaped};
-use crate::table::clipped;
 
 /// Radius of a block with transactions, of an empty one, and of the ring around the fork block.
 const FILLED_RADIUS: f64 = 6.0;

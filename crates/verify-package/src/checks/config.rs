@@ -6,10 +6,8 @@ use fork_types::SlotSinceGenesis;
 
 use super::{Check, Finding};
 use crate::config::ConfigView;
-use crate::facts::{Facts, SLOT_POINTER};
+use crate::facts::{Facts, SLOT_POINTER, TIME_POINTER};
 use crate::subject::{SubjectKind, error_text};
-
-const TIME_POINTER: &str = "/genesis/genesis_state_timestamp";
 
 pub(super) static CHECKS: [Check; 12] = [
     Check {
@@ -216,7 +214,9 @@ fn fork_slot(facts: &Facts) -> Finding {
 }
 
 /// Slot and time of the config.
-fn slot_and_time(facts: &Facts) -> Result<(SlotSinceGenesis, GenesisTimestamp), Finding> {
+pub(crate) fn slot_and_time(
+    facts: &Facts,
+) -> Result<(SlotSinceGenesis, GenesisTimestamp), Finding> {
     let config = config(facts)?;
     let slot = config
         .number(SLOT_POINTER)

@@ -1,7 +1,5 @@
 //! What the report says about a node.
 
-use std::fmt::Write as _;
-
 use super::{NodeFacts, export_name};
 use crate::report::{ReportExport, ReportNode};
 
@@ -36,31 +34,4 @@ pub(crate) fn report(node: &NodeFacts) -> Option<ReportNode> {
         report.sample.clone_from(&asked.sample);
     }
     Some(report)
-}
-
-/// The same for people, a line each.
-pub(crate) fn human(node: &ReportNode) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    if let Some(url) = &node.url {
-        let _ = writeln!(text, "daemon {url}");
-    }
-    for event in &node.timeline {
-        let _ = writeln!(
-            text,
-            "  {:>9.3} s {}: {}",
-            event.at_ms as f64 / 1000.0,
-            event.state.name(),
-            event.detail
-        );
-    }
-    if let Some(sample) = &node.sample {
-        let _ = writeln!(
-            text,
-            "  sample: seed {} ({}), {} accounts asked for",
-            sample.seed, sample.seed_by, sample.asked
-        );
-        let _ = writeln!(text, "  coverage: {}", sample.coverage.statement);
-    }
-    text
 }

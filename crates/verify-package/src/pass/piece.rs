@@ -10,6 +10,7 @@ use fork_types::{Era, PublicKey, TokenId};
 use pasta_poseidon::Fp;
 
 use crate::differences::Differences;
+use crate::series::Series;
 use crate::subject::error_text;
 
 /// Some leaves of a ledger.
@@ -69,6 +70,8 @@ pub(super) struct Found {
     pub(super) audit: Audit,
     pub(super) list_totals: Totals,
     pub(super) store_totals: Totals,
+    pub(super) list_series: Series,
+    pub(super) store_series: Series,
     pub(super) differences: Differences,
     /// Of every stored account who it is, and which token it owns.
     pub(super) owned: Vec<Owned>,
@@ -88,16 +91,25 @@ pub(super) struct Work<'a> {
     pub(super) source: Era,
     pub(super) target: Era,
     pub(super) rule: Option<Rule>,
+    /// Empty charts of a list and of a store.
+    pub(super) list_series: Series,
+    pub(super) store_series: Series,
 }
 
 impl Work<'_> {
     /// Works on the same leaves of every ledger, of which `first` is the first.
     pub(super) fn take(&self, first: u64, pieces: &[Piece<'_>]) -> Vec<Found> {
-        let mut found: Vec<Found> = pieces.iter().map(|_| Found::default()).collect();
+        let nothing = |_| Found {
+            list_series: self.list_series.fresh(),
+            store_series: self.store_series.fresh(),
+            ..Found::default()
+        };
+        let mut found: Vec<Found> = pieces.iter().map(nothing).collect();
         self.hash_lists(&mut found, pieces);
         let mut compared = Vec::with_capacity(pieces.len());
         for (found, piece) in found.iter_mut().zip(pieces) {
             sum(&mut found.store_totals, piece.store.iter().flatten());
+            found.store_series.add(piece.store.iter().flatten());
             let migrated = self.migrate(first, found, piece);
             compared.push(compare(first, found, migrated, piece));
         }
@@ -121,6 +133,7 @@ impl Work<'_> {
             let (mut of_first, mut of_later) = (Vec::new(), Vec::new());
             match piece.list {
                 List::V1(accounts) => {
+                    found.list_series.add(accounts);
                     for account in accounts {
                         let balance = account.balance.nanomina();
                         add(&mut found.list_totals, account.token_id == 1, balance);
@@ -128,6 +141,7 @@ impl Work<'_> {
                     of_first.extend(accounts);
                 }
                 List::Later(accounts) => {
+                    found.list_series.add(accounts);
                     sum(&mut found.list_totals, accounts.iter());
                     of_later.extend(accounts);
                 }

@@ -1,0 +1,88 @@
+//! Text for people.
+
+/// Number of characters.
+#[must_use]
+pub fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At most `chars_max` characters of a text; what is left out shows as `…`.
+#[must_use]
+pub fn clipped(text: &str, chars_max: usize) -> String {
+    if chars(text) <= chars_max {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A number of bytes as people say it, in powers of 1000.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes.div_ceil(100);
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths = tenths.div_ceil(1000);
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+/// Text wrapped at blanks to lines of `width`, each with `indent` before it. A word that is longer
+/// than a line stays whole, so that it can be copied.
+#[must_use]
+pub fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let room = width.saturating_sub(chars(indent));
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && chars(&line) + 1 + chars(word) > room {
+            lines.extend([indent, &line, "\n"]);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.extend([indent, &line, "\n"]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1001, "1.1 kB"),
+            (999_900, "999.9 kB"),
+            (999_999, "1.0 MB"),
+            (1_000_001, "1.1 MB"),
+            (60_123_456, "60.2 MB"),
+            (u64::MAX, "18446744.1 TB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn long_text_is_wrapped() {
+        let text = "word ".repeat(60);
+        let lines = wrapped(&text, "  ", 80);
+        assert!(lines.lines().all(|line| line.chars().count() <= 80));
+        assert_eq!(lines.split_whitespace().count(), 60);
+        assert_eq!(wrapped("a b", "- ", 80), "- a b\n");
+        assert_eq!(clipped("abcd", 3), "ab…");
+    }
+}
