@@ -45,6 +45,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
 
+    /// Whether to look for the mistake behind a root that is wrong
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub explain: Explain,
+
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -73,6 +77,16 @@ pub struct SubjectArgs {
     /// What a daemon wrote by itself: a directory with daemon.json and genesis/
     #[arg(long, value_name = "DIR")]
     pub automode: Option<PathBuf>,
+}
+
+/// Whether to look for the mistake behind a root that is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Explain {
+    /// Never: the report comes at once
+    Never,
+    /// For every root that is wrong; minutes for large ledgers that nothing explains
+    #[default]
+    Auto,
 }
 
 /// Where an image is.

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod config;
+mod dpkg;
 mod image;
 mod ledgers;
 mod package;
@@ -51,8 +52,9 @@ pub enum Finding {
 }
 
 /// All checks, in the order of the report.
-pub static CHECKS: [&[Check]; 5] = [
+pub static CHECKS: [&[Check]; 6] = [
     &package::CHECKS,
+    &dpkg::CHECKS,
     &candidate::CHECKS,
     &ledgers::CHECKS,
     &config::CHECKS,

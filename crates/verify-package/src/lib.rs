@@ -22,8 +22,11 @@
 mod args;
 mod checks;
 mod config;
+mod config_schema;
 mod differences;
+mod dpkg;
 mod error;
+mod explain;
 mod facts;
 mod ledgers;
 mod pass;
@@ -33,11 +36,13 @@ mod subject;
 mod tarball;
 mod worker;
 
-pub use args::{Args, ImageRef, SubjectArgs};
+pub use args::{Args, Explain, ImageRef, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
 pub use differences::Differences;
+pub use dpkg::{DpkgAnswer, DpkgFacts};
 pub use error::VerifyError;
+pub use explain::Explanation;
 pub use facts::Facts;
 pub use ledgers::{LedgerFacts, Source, StoreFacts};
 pub use reference::Reference;

@@ -6,6 +6,8 @@ use fork_types::document::{ChainIdSummary, Document, RuleRef};
 use fork_types::{LedgerHash, Role};
 use serde::{Deserialize, Serialize};
 
+use crate::explain::Explanation;
+
 /// `report.json`: every check of a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,9 @@ pub struct ReportDocument {
     pub not_run: usize,
     /// All checks, in the order of the registry.
     pub checks: Vec<ReportCheck>,
+    /// Which known mistake gives each root that is wrong, as far as that was looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<Explanation>,
     /// Wall time per stage in milliseconds; nearly all work is done before the checks.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.

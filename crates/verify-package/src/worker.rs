@@ -8,9 +8,10 @@ use fork_types::Role;
 use fork_types::document::{Document, RuleRef};
 use fork_worker::{Context, ReportingArgs, Stages, Worker, WorkerResult, peak_memory_bytes};
 
-use crate::args::Args;
+use crate::args::{Args, Explain};
 use crate::checks::{CHECKS, Finding};
 use crate::error::VerifyError;
+use crate::explain::explain;
 use crate::facts::Facts;
 use crate::reference::Reference;
 use crate::report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
@@ -51,7 +52,7 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
     fork_fs::create_dir_all(&scratch)?;
     stages.end("open");
     let facts = Facts::gather(args, reference, &scratch, &mut stages)?;
-    let checks: Vec<ReportCheck> = CHECKS
+    let mut checks: Vec<ReportCheck> = CHECKS
         .iter()
         .flat_map(|table| table.iter())
         .map(|check| {
@@ -62,7 +63,13 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
         })
         .collect();
     stages.end("checks");
+    let explanations = match args.explain {
+        Explain::Never => Vec::new(),
+        Explain::Auto => explain(&facts, &mut checks),
+    };
+    stages.end("explain");
     let mut report = report(args, &facts, checks);
+    report.explanations = explanations;
     drop(facts);
     fork_fs::remove_dir_all(&scratch)?;
     stages.end("clean-up");
@@ -168,6 +175,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         failed: count(Outcome::Failed),
         not_run: count(Outcome::NotRun),
         checks,
+        explanations: Vec::new(),
         stages_ms: std::collections::BTreeMap::new(),
         peak_memory_bytes: None,
     }
