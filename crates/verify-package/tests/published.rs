@@ -421,7 +421,7 @@ fn the_devnet_release_of_2024_passes_and_has_the_published_config() {
         fork_slot: None,
         timestamp: Some("2024-04-09T21:00:00Z".to_owned()),
     };
-    let roots = end_to_end(place.path(), &inputs, &["--fork-slot", "445860"], &NO_BLOCK);
+    let roots = end_to_end(place.path(), &inputs, &[], &NO_BLOCK_NO_SLOT);
     assert_eq!(roots, DEVNET.map(|(berkeley, _)| berkeley));
     // The config that was released then, with the digests of other tarballs, is of the right shape and
     // names the same fork.
@@ -535,7 +535,7 @@ fn the_v1_list_passes_on_its_way_to_berkeley() {
         fork_slot: None,
         timestamp: Some(time.to_string()),
     };
-    let roots = end_to_end(place.path(), &inputs, &["--fork-slot", "564480"], &NO_BLOCK);
+    let roots = end_to_end(place.path(), &inputs, &[], &NO_BLOCK_NO_SLOT);
     let berkeley = "jxEEqz2SqzXGNwA6JaWASxQKydVcC97Fo3VKKRctwQdT5qzzJR7";
     assert_eq!(roots, [berkeley; 3]);
 }
