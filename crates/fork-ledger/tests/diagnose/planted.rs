@@ -325,7 +325,8 @@ fn changes_of_v1_accounts_are_found() {
             ..V1Account::empty()
         })
         .collect();
-    let changes: [(&str, fn(&mut V1Account)); 7] = [
+    type Planted = (&'static str, fn(&mut V1Account));
+    let changes: [Planted; 7] = [
         ("delegate-self", |account| {
             account.delegate = account.delegate.or(Some(account.public_key));
         }),

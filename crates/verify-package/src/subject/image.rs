@@ -54,8 +54,8 @@ pub(super) fn read(
     }
     let mut subject = Subject::new(kind, path);
     let info_files = seen
-        .iter()
-        .filter_map(|(path, _)| path.strip_prefix(INFO)?.strip_prefix('/'))
+        .keys()
+        .filter_map(|path| path.strip_prefix(INFO)?.strip_prefix('/'))
         .map(str::to_owned)
         .collect();
     let mut database = |path: &str| -> Result<Option<Vec<u8>>, SubjectError> {

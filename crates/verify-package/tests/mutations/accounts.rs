@@ -219,7 +219,7 @@ pub const ROWS: &[Row] = &[
         failed: &["+"] },
     Row { name: "account: verification key removed", mutate: |case| case.stored(has_key, |account| zkapp(account).verification_key = None),
         failed: &["+"] },
-    Row { name: "account: verification key of another zkApp", mutate: |case| case.stored(has_key, |account| other_key(account)),
+    Row { name: "account: verification key of another zkApp", mutate: |case| case.stored(has_key, other_key),
         failed: &["+"] },
     Row { name: "forged: balance", mutate: |case| forge(case, any, |account| account.balance = Amount::from_nanomina(1)),
         failed: &["+forged", "supply.genesis"] },
@@ -238,7 +238,7 @@ pub const ROWS: &[Row] = &[
         failed: &["migration.genesis.accounts"] },
     Row { name: "forged: zkApp removed", mutate: |case| forge(case, has_key, |account| account.zkapp = None),
         failed: FORGED },
-    Row { name: "forged: verification key", mutate: |case| forge(case, has_key, |account| other_key(account)),
+    Row { name: "forged: verification key", mutate: |case| forge(case, has_key, other_key),
         failed: FORGED },
 ];
 
