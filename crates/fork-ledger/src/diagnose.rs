@@ -20,6 +20,7 @@
 mod change;
 mod cheap;
 mod compare;
+mod convert;
 mod edits;
 mod lanes;
 mod reference;
@@ -33,6 +34,7 @@ pub use compare::{
     AccountDifference, LeafComparison, MemberDifference, Shape, compare_leaves, member_differences,
     v1_member_differences,
 };
+pub use convert::{ConvertError, Converter, read_list};
 pub use edits::{Edit, EditSearch, PATHS_PER_BATCH};
 pub use run::diagnose;
 pub use source::{AccountSource, AccountsInMemory, BatchSink, ReadFailure, Reading, ReadingLoader};

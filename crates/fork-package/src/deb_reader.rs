@@ -250,10 +250,20 @@ fn read_control(path: &Path, input: impl Read) -> Result<BTreeMap<String, Vec<u8
     for entry in archive.entries().map_err(error)? {
         let mut entry = entry.map_err(error)?;
         let name = safe_path(path, &entry.path_bytes())?;
-        if entry.header().entry_type() == EntryType::Regular {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(error)?;
-            files.insert(name, bytes);
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {}
+            EntryType::Directory if name.is_empty() => continue,
+            // dpkg would follow a link, and run what it leads to.
+            _ => {
+                let problem = format!("`{name}` in control.tar is no file");
+                return Err(PackageError::malformed(path, problem));
+            }
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(error)?;
+        if files.insert(name.clone(), bytes).is_some() {
+            let problem = format!("`{name}` is twice in control.tar");
+            return Err(PackageError::malformed(path, problem));
         }
     }
     Ok(files)
@@ -334,6 +344,12 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn gunzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        gzip::decoder(bytes).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
     fn control() -> Vec<u8> {
         let mut tar = crate::TarWriter::new(Vec::new(), crate::NameStyle::Deb, Path::new("c"));
         tar.append_bytes(
@@ -372,6 +388,18 @@ mod tests {
         assert!(kind(&[("debian-binary", b"3.0\n"), control]).starts_with("Unsupported"));
         assert!(kind(&[version, ("control.tar.xz", b"x")]).starts_with("Unsupported"));
         assert!(kind(&[version, control, ("data.tar.zst", b"x")]).starts_with("Unsupported"));
+        for (name, kinds) in [
+            ("postinst", [EntryType::Symlink, EntryType::Link]),
+            ("control", [EntryType::Regular, EntryType::Regular]),
+        ] {
+            for entry in kinds {
+                let mut tar = gunzipped(control.1);
+                tar.splice(..0, tar_of(name, entry)[..512].iter().copied());
+                let bad = zipped(&tar);
+                let found = kind(&[version, ("control.tar.gz", &bad)]);
+                assert!(found.starts_with("Malformed"), "{name}: {found}");
+            }
+        }
         let up = zipped(&tar_of("../a", EntryType::Regular));
         assert!(kind(&[version, control, ("data.tar.gz", &up)]).starts_with("UnsafePath"));
         let device = zipped(&tar_of("./a", EntryType::Char));

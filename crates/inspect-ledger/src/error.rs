@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fork_fs::FsError;
 use fork_genesis::BlockError;
+use fork_ledger::diagnose::ConvertError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{AccountError, LedgerObjectError, ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
@@ -31,6 +32,15 @@ pub enum LeafError {
     /// Its line could not be written.
     #[error("could not write to standard output")]
     Stdout(#[source] io::Error),
+}
+
+impl From<ConvertError> for LeafError {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Account(error) => Self::Account(error),
+            error => Self::Unfit(error.to_string()),
+        }
+    }
 }
 
 impl Fault for LeafError {

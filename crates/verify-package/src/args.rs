@@ -64,6 +64,10 @@ pub struct Args {
     #[arg(long, value_name = "REF")]
     pub against: Option<AgainstRef>,
 
+    /// Whether to look for the mistake behind a root that is wrong
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub explain: Explain,
+
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -103,6 +107,16 @@ pub enum StoreReading {
     Auto,
     /// With RocksDB, always: twice the time and three times the memory
     Rocksdb,
+}
+
+/// Whether to look for the mistake behind a root that is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Explain {
+    /// Never: the report comes at once
+    Never,
+    /// For every root that is wrong; minutes for large ledgers that nothing explains
+    #[default]
+    Auto,
 }
 
 /// Where an image is.

@@ -4,6 +4,7 @@ mod against;
 mod candidate;
 mod config;
 mod daemon;
+mod dpkg;
 mod image;
 mod ledgers;
 mod package;
@@ -53,8 +54,9 @@ pub enum Finding {
 }
 
 /// All checks, in the order of the report.
-pub static CHECKS: [&[Check]; 7] = [
+pub static CHECKS: [&[Check]; 8] = [
     &package::CHECKS,
+    &dpkg::CHECKS,
     &candidate::CHECKS,
     &ledgers::CHECKS,
     &config::CHECKS,

@@ -28,7 +28,7 @@ const fn optional(sentence: &'static str, checks: &'static [&'static str]) -> Cl
     }
 }
 
-const CLAIMS: [Claim; 18] = [
+const CLAIMS: [Claim; 19] = [
     claim(
         "The candidate is whole: its files are the ones its document names, for this network.",
         &["candidate."],
@@ -78,6 +78,7 @@ const CLAIMS: [Claim; 18] = [
         &[
             "config.readable",
             "config.schema",
+            "config.constants",
             "config.no-stale-stop-slots",
             "config.no-genesis-winner",
             "config.network-id",
@@ -86,7 +87,18 @@ const CLAIMS: [Claim; 18] = [
     ),
     claim(
         "The package holds these files and nothing else, and installing it runs nothing.",
-        &["package.", "config.copies"],
+        &[
+            "package.readable",
+            "package.files",
+            "package.modes",
+            "package.md5sums",
+            "package.control",
+            "config.copies",
+        ],
+    ),
+    optional(
+        "dpkg itself finds nothing wrong with it.",
+        &["package.dpkg"],
     ),
     claim(
         "The packaged config of the old chain is the one given.",

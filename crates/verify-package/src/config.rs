@@ -1,12 +1,10 @@
 //! The packaged runtime config, read twice: strictly for one check, and member by member for all
 //! others, so that one bad member does not hide the rest.
 
-use fork_genesis::config::{
-    DaemonSection, EpochDataSection, GenesisSection, LedgerSection, ProofSection, RuntimeConfig,
-};
 use fork_types::{LedgerHash, Role};
-use serde::Deserialize;
 use serde_json::Value;
+
+use crate::config_schema;
 
 /// What a config says, as far as it can be read.
 #[derive(Debug)]
@@ -15,19 +13,6 @@ pub struct ConfigView {
     value: Value,
     /// What the strict reading says.
     pub strict: Result<(), String>,
-}
-
-/// A config that a daemon wrote by itself; it need not name the network.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only the shape matters")]
-struct AutomodeConfig {
-    genesis: GenesisSection,
-    proof: ProofSection,
-    ledger: LedgerSection,
-    epoch_data: EpochDataSection,
-    #[serde(default)]
-    daemon: Option<DaemonSection>,
 }
 
 impl ConfigView {
@@ -41,15 +26,7 @@ impl ConfigView {
         if !value.is_object() {
             return Err("it is not a JSON object".to_owned());
         }
-        let strict = if is_automode {
-            serde_json::from_slice::<AutomodeConfig>(bytes)
-                .map(drop)
-                .map_err(|error| error.to_string())
-        } else {
-            RuntimeConfig::from_json(bytes)
-                .map(drop)
-                .map_err(|error| crate::subject::error_text(&error))
-        };
+        let strict = config_schema::check(bytes, is_automode);
         Ok(Self { value, strict })
     }
 

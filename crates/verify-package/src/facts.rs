@@ -14,6 +14,7 @@ use crate::against::{self, Side};
 use crate::args::Args;
 use crate::config::ConfigView;
 use crate::daemon::NodeFacts;
+use crate::dpkg::DpkgFacts;
 use crate::error::VerifyError;
 use crate::ledgers::{self, Examination, LedgerFacts};
 use crate::reference::Reference;
@@ -34,6 +35,8 @@ pub struct Facts {
     pub kind: SubjectKind,
     /// What it is held against.
     pub reference: Reference,
+    /// What the dpkg of the machine says.
+    pub dpkg: DpkgFacts,
     /// The config that names the ledgers, or why there is none.
     pub config: Result<ConfigView, String>,
     /// Path of that config.
@@ -70,14 +73,15 @@ impl Facts {
     ) -> Result<Self, VerifyError> {
         let network = reference.network.package_name().to_owned();
         let (kind, _) = Subject::describe(&args.subject);
-        let (subject, candidate_files) = rayon::join(
+        let (subject, (candidate_files, dpkg)) = rayon::join(
             || Subject::read(&args.subject, &network, scratch),
-            || candidate_files(&reference),
+            || (candidate_files(&reference), dpkg_of_deb(args, scratch)),
         );
         let (subject, unpacked) = match subject {
             Ok((subject, unpacked)) => (Ok(subject), unpacked),
             Err(error) => (Err(error.full_text()), BTreeMap::new()),
         };
+        let dpkg = dpkg.unwrap_or_else(|| dpkg_of_root(args, &subject, &network, scratch));
         stages.end("read");
 
         let (config_path, config) = match &subject {
@@ -136,6 +140,7 @@ impl Facts {
         Ok(Self {
             subject,
             kind,
+            dpkg,
             reference,
             config,
             config_path,
@@ -170,6 +175,28 @@ fn unreadable() -> [Result<String, String>; 3] {
 pub(crate) const SLOT_POINTER: &str = "/proof/fork/global_slot_since_genesis";
 /// Where it has its time.
 pub(crate) const TIME_POINTER: &str = "/genesis/genesis_state_timestamp";
+
+/// What dpkg says of a package file; it is read meanwhile.
+fn dpkg_of_deb(args: &Args, scratch: &Path) -> Option<DpkgFacts> {
+    let path = args.subject.deb.as_deref()?;
+    Some(DpkgFacts::of_deb(path, scratch))
+}
+
+/// What dpkg says of an installed package, which must have been looked at before.
+fn dpkg_of_root(
+    args: &Args,
+    subject: &Result<Subject, String>,
+    network: &str,
+    scratch: &Path,
+) -> DpkgFacts {
+    match (&args.subject.root, subject) {
+        (Some(root), Ok(subject)) => {
+            let package = format!("mina-{network}-config");
+            DpkgFacts::of_root(root, subject, &package, scratch)
+        }
+        _ => DpkgFacts::not_asked("dpkg can be asked only about packages and roots"),
+    }
+}
 
 /// The config: the network's, else the one for a commit, else the daemon's own.
 pub(crate) fn config(subject: &Subject, network: &str) -> (String, Result<ConfigView, String>) {

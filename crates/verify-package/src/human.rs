@@ -284,8 +284,8 @@ mod tests {
     #[test]
     fn the_verdict_is_the_last_line_and_words_fit_the_terminal() {
         for (report, last) in [
-            (sample::passed(), "PASSED        84 checks passed"),
-            (sample::failed(), "FAILED        1 of 84 checks failed"),
+            (sample::passed(), "PASSED        86 checks passed"),
+            (sample::failed(), "FAILED        1 of 86 checks failed"),
         ] {
             let text = human(&report, Path::new("out"));
             assert!(text.lines().last().unwrap().starts_with(last), "{text}");

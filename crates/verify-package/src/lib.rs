@@ -27,9 +27,12 @@ mod args;
 mod checks;
 mod claims;
 mod config;
+mod config_schema;
 mod daemon;
 mod differences;
+mod dpkg;
 mod error;
+mod explain;
 mod facts;
 mod figures;
 mod html;
@@ -44,14 +47,16 @@ mod summary;
 mod tarball;
 mod worker;
 
-pub use args::{AgainstRef, Args, ImageRef, StoreReading, SubjectArgs};
+pub use args::{AgainstRef, Args, Explain, ImageRef, StoreReading, SubjectArgs};
 pub use checks::{CHECKS, Check, Finding};
 pub use config::ConfigView;
 pub use daemon::{
     AccountFacts, AskedNode, Boot, ExportFacts, ExportProblem, NodeArgs, NodeFacts, NotSampled,
 };
 pub use differences::Differences;
+pub use dpkg::{DpkgAnswer, DpkgFacts};
 pub use error::VerifyError;
+pub use explain::Explanation;
 pub use facts::Facts;
 pub use html::{HTML_FILE, page};
 pub use ledgers::{LedgerFacts, Source, StoreFacts};

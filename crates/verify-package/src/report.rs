@@ -21,6 +21,8 @@ pub use data::{
     ReportSeries, ReportTarball,
 };
 
+use crate::explain::Explanation;
+
 /// `report.json`: every check of a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +70,9 @@ pub struct ReportDocument {
     pub comparison: Option<ReportComparison>,
     /// Charts of the ledgers before and after.
     pub series: ReportSeries,
+    /// Which known mistake gives each root that is wrong, as far as that was looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<Explanation>,
     /// Wall time per stage in milliseconds; nearly all work is done before the checks.
     pub stages_ms: BTreeMap<String, u64>,
     /// Peak resident memory of the process in bytes.

@@ -111,6 +111,8 @@ pub struct DpkgRecord {
     pub list: Option<Vec<u8>>,
     /// Packages of this kind that it names.
     pub packages: Vec<String>,
+    /// Names of the files that it keeps about the package.
+    pub info_files: Vec<String>,
 }
 
 /// A package that was read.
@@ -128,6 +130,8 @@ pub struct Subject {
     pub control: Option<Paragraph>,
     /// Names of the control files.
     pub control_files: Vec<String>,
+    /// What the archive of a package file holds besides its three members.
+    pub other_members: Vec<String>,
     /// Checksums that came with it.
     pub md5sums: Option<Vec<u8>>,
     /// dpkg's database.
@@ -278,6 +282,7 @@ impl Subject {
             duplicates: Vec::new(),
             control: None,
             control_files: Vec::new(),
+            other_members: Vec::new(),
             md5sums: None,
             dpkg: DpkgRecord::default(),
             owner: (0, 0),

@@ -6,11 +6,12 @@ use fork_fs::StagedDir;
 use fork_types::document::{Document, RuleRef};
 use fork_worker::{Context, ReportingArgs, Stages, Worker, WorkerResult, peak_memory_bytes};
 
-use crate::args::Args;
+use crate::args::{Args, Explain};
 use crate::checks::{CHECKS, Finding};
 use crate::claims;
 use crate::daemon::{self, NodeFacts};
 use crate::error::VerifyError;
+use crate::explain::explain;
 use crate::facts::Facts;
 use crate::html;
 use crate::human::human;
@@ -56,7 +57,7 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
     stages.end("open");
     let mut facts = Facts::gather(args, reference, &scratch, &mut stages)?;
     facts.node = NodeFacts::gather(&args.node, &facts, context, &mut stages);
-    let checks: Vec<ReportCheck> = CHECKS
+    let mut checks: Vec<ReportCheck> = CHECKS
         .iter()
         .flat_map(|table| table.iter())
         .filter(|check| check.is_about(&facts))
@@ -68,7 +69,13 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
         })
         .collect();
     stages.end("checks");
+    let explanations = match args.explain {
+        Explain::Never => Vec::new(),
+        Explain::Auto => explain(&facts, &mut checks),
+    };
+    stages.end("explain");
     let mut report = report(args, &facts, checks);
+    report.explanations = explanations;
     stages.end("report");
     drop(facts);
     fork_fs::remove_dir_all(&scratch)?;
@@ -203,6 +210,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         daemon: daemon::report(&facts.node),
         comparison: facts.comparison.clone(),
         series: summary::series(facts),
+        explanations: Vec::new(),
         stages_ms: std::collections::BTreeMap::new(),
         peak_memory_bytes: None,
     }

@@ -9,10 +9,14 @@
 mod support;
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use fork_types::{Class, Fault};
 use fork_worker::{Context, OutputFormat, Worker};
-use support::{Made, Opened, Run, assert_passed};
+use support::{Made, Opened, Run, assert_passed, dpkg_agrees, has_dpkg};
 use tempfile::TempDir;
 use verify_package::{Outcome, ReportDocument};
 
@@ -24,6 +28,7 @@ fn made() -> &'static Made {
 fn a_deb_passes() {
     let report = Run::new(made(), "--deb", made().deb().to_str().unwrap()).report();
     assert_passed(&report, &["image.dpkg-status", "image.content"]);
+    dpkg_agrees(&report);
     assert_eq!(report.roots.len(), 3);
     assert!(report.rule.is_some());
     assert!(report.chain_id.is_some());
@@ -101,6 +106,64 @@ fn an_unpacked_root_passes() {
 }
 
 #[test]
+fn an_installed_root_passes() {
+    let root = TempDir::new().unwrap();
+    let opened = Opened::read(&made().deb());
+    opened.unpack(root.path());
+    opened.install(root.path());
+    let report = Run::new(made(), "--root", root.path().to_str().unwrap()).report();
+    assert_passed(&report, &[]);
+    dpkg_agrees(&report);
+}
+
+/// What dpkg itself installs, without any of our code in between.
+#[test]
+fn a_root_that_dpkg_made_passes() {
+    if !has_dpkg() || !Path::new("/usr/bin/fakeroot").is_file() {
+        // Not a print macro: the test harness would swallow it.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no dpkg or no fakeroot");
+        return;
+    }
+    let root = TempDir::new().unwrap();
+    let database = root.path().join("var/lib/dpkg");
+    for name in ["info", "updates", "triggers"] {
+        fs::create_dir_all(database.join(name)).unwrap();
+    }
+    fs::write(database.join("status"), "").unwrap();
+    let output = Command::new("fakeroot")
+        .arg("dpkg")
+        .arg(format!("--root={}", root.path().display()))
+        .args([
+            "--force-not-root",
+            "--force-script-chrootless",
+            "--force-bad-path",
+        ])
+        .arg("--log=/dev/null")
+        .arg("--install")
+        .arg(made().deb())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for path in ["", "var", "var/lib"] {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(root.path().join(path), mode).unwrap();
+    }
+    let report = Run::new(made(), "--root", root.path().to_str().unwrap()).report();
+    assert_passed(&report, &[]);
+    dpkg_agrees(&report);
+    // And what dpkg complains of then is what the check says.
+    let config = root.path().join("var/lib/coda/config_68503010.json");
+    fs::write(&config, "{}").unwrap();
+    let report = Run::new(made(), "--root", root.path().to_str().unwrap()).report();
+    let check = report.checks.iter().find(|one| one.id == "package.dpkg");
+    let found = check.unwrap().found.as_deref().unwrap();
+    assert!(
+        found.starts_with("??5") && found.ends_with("config_68503010.json"),
+        "{found}"
+    );
+}
+
+#[test]
 fn an_oci_layout_passes() {
     let image = format!("oci:{}", made().path("image").display());
     let report = Run::new(made(), "--image", image).report();
@@ -117,17 +180,7 @@ fn a_docker_archive_passes() {
 #[test]
 fn what_a_daemon_wrote_passes() {
     let root = TempDir::new().unwrap();
-    fs::create_dir(root.path().join("genesis")).unwrap();
-    let opened = Opened::read(&made().deb());
-    for (path, (bytes, _)) in &opened.files {
-        let name = path.rsplit('/').next().unwrap();
-        if name.ends_with(".tar.gz") {
-            fs::write(root.path().join("genesis").join(name), bytes).unwrap();
-        }
-    }
-    let config = &opened.files[&opened.config_paths()[0]].0;
-    fs::write(root.path().join("daemon.json"), config).unwrap();
-    fs::write(root.path().join("activated"), "").unwrap();
+    Opened::read(&made().deb()).automode(root.path());
     let report = Run::new(made(), "--automode", root.path().to_str().unwrap()).report();
     assert_passed(
         &report,

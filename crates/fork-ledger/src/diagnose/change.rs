@@ -2,7 +2,7 @@
 
 use fork_types::{Era, PublicKey, ReceiptChainHash, SlotSinceGenesis, StateHash, TokenId};
 
-use crate::account::{Account, Permissions, Timing, TokenSymbol, Vesting, Zkapp};
+use crate::account::{Account, Permissions, Timing, TokenSymbol, V1Account, Vesting, Zkapp};
 use crate::migrate::{MesaTiming, Rule, slot_reduction_update};
 
 /// A member that a conversion may lose.
@@ -28,6 +28,15 @@ impl Member {
         Self::Token,
         Self::Zkapp,
         Self::VerificationKey,
+    ];
+
+    /// Those that accounts of v1 have.
+    pub(crate) const OF_V1: [Self; 5] = [
+        Self::Timing,
+        Self::Nonce,
+        Self::ReceiptChainHash,
+        Self::VotingFor,
+        Self::Token,
     ];
 
     /// Its name in account JSON.
@@ -172,6 +181,36 @@ impl Change {
             Self::Lost(member) => lose(&mut changed, *member),
         }
         Ok((changed != *account).then_some(changed))
+    }
+
+    /// The v1 account after the change; `None` when it stays as it is, or v1 knows no such change.
+    pub(crate) fn apply_v1(&self, account: &V1Account) -> Option<V1Account> {
+        let mut changed = account.clone();
+        match self {
+            Self::DelegateItself => {
+                changed.delegate = changed.delegate.or(Some(account.public_key));
+            }
+            Self::DelegateNone => {
+                changed.delegate = changed.delegate.filter(|key| *key != account.public_key);
+            }
+            Self::Lost(member) => match member {
+                Member::Timing => changed.timing = Timing::Untimed,
+                Member::Nonce => changed.nonce = 0,
+                Member::ReceiptChainHash => changed.receipt_chain_hash = ReceiptChainHash::EMPTY,
+                Member::VotingFor => changed.voting_for = StateHash::DUMMY,
+                Member::Token => changed.token_id = 1,
+                Member::TokenSymbol | Member::Zkapp | Member::VerificationKey => {}
+            },
+            Self::HashedAs(_)
+            | Self::AppStateUnpadded
+            | Self::Migrated(_)
+            | Self::VestingUpdate { .. }
+            | Self::UntimedBecomesTimed
+            | Self::TimedBecomesUntimed
+            | Self::TxnVersion { .. }
+            | Self::PermissionsDefault { .. } => {}
+        }
+        (changed != *account).then_some(changed)
     }
 
     /// The stable name.

@@ -247,8 +247,8 @@ impl<'a> Lanes<'a> {
             (Kind::MigratedV1 { txn_version }, AccountBatch::V1(accounts)) => {
                 self.migrated_leaves(txn_version, accounts).map(Some)
             }
-            (Kind::Changed(_), AccountBatch::V1(_)) => {
-                Err("v1 accounts have nothing to change here".to_owned())
+            (Kind::Changed(change), AccountBatch::V1(accounts)) => {
+                Ok(self.changed_v1_leaves(&change, accounts, plain))
             }
             (Kind::MigratedV1 { .. }, AccountBatch::Later(_)) => {
                 Err("the accounts are not of v1".to_owned())
@@ -282,13 +282,31 @@ impl<'a> Lanes<'a> {
             .hash_as(era, &changed)
             .map_err(|error| error.to_string())?;
         self.permutations += account_permutations(era, &changed);
-        let mut leaves = plain.to_vec();
-        for (place, hash) in places.into_iter().zip(hashes) {
-            if let Some(leaf) = leaves.get_mut(place) {
-                *leaf = hash;
+        Ok(Some(replaced(plain, &places, hashes)))
+    }
+
+    fn changed_v1_leaves(
+        &mut self,
+        change: &Change,
+        accounts: &[V1Account],
+        plain: &[Fp],
+    ) -> Option<Vec<Fp>> {
+        let applied: Vec<Option<V1Account>> = accounts
+            .par_iter()
+            .map(|account| change.apply_v1(account))
+            .collect();
+        let (mut changed, mut places) = (Vec::new(), Vec::new());
+        for (place, account) in applied.into_iter().enumerate() {
+            if let Some(account) = account {
+                changed.push(account);
+                places.push(place);
             }
         }
-        Ok(Some(leaves))
+        if changed.is_empty() {
+            return None;
+        }
+        self.permutations += changed.len() as u64 * V1_PERMUTATIONS;
+        Some(replaced(plain, &places, hash_v1_accounts(&changed)))
     }
 
     fn migrated_leaves(
@@ -307,6 +325,17 @@ impl<'a> Lanes<'a> {
             .hash_as(Era::Berkeley, &migrated)
             .map_err(|error| error.to_string())
     }
+}
+
+/// The leaves with those at `places` replaced.
+fn replaced(plain: &[Fp], places: &[usize], hashes: Vec<Fp>) -> Vec<Fp> {
+    let mut leaves = plain.to_vec();
+    for (place, hash) in places.iter().zip(hashes) {
+        if let Some(leaf) = leaves.get_mut(*place) {
+            *leaf = hash;
+        }
+    }
+    leaves
 }
 
 /// Permutations that the leaves of a batch take, zkApp URIs and keys aside: they are hashed once
@@ -371,7 +400,11 @@ pub(super) fn changes(
 ) -> Vec<Change> {
     let mut changes = Vec::new();
     match era {
-        Era::V1 => return changes,
+        Era::V1 => {
+            changes.extend([Change::DelegateItself, Change::DelegateNone]);
+            changes.extend(Member::OF_V1.map(Change::Lost));
+            return changes;
+        }
         Era::Berkeley => {
             changes.extend(migrations(slots));
             changes.push(Change::HashedAs(Era::Mesa));

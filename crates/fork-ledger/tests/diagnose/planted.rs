@@ -1,10 +1,16 @@
 //! Mistakes in accounts, orders, depths and rules.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use fork_ledger::account::{Account, Permissions, Timing, TokenSymbol, Vesting};
-use fork_ledger::diagnose::{NamedRoot, Outcome, Question, Reference, Shape, Step, diagnose};
+use fork_ledger::account::{Account, Permissions, Timing, TokenSymbol, V1Account, Vesting};
+use fork_ledger::batch::AccountBatch;
+use fork_ledger::diagnose::{
+    AccountsInMemory, NamedRoot, Outcome, Question, Reference, Shape, Step, diagnose,
+};
+use fork_ledger::hash::hash_v1_accounts;
 use fork_ledger::migrate::{MesaTiming, Rule, slot_reduction_update};
+use fork_ledger::verification_key::{VERIFICATION_KEY_BYTES, VerificationKey};
 use fork_types::{Amount, Era, FieldBytes, LedgerHash, ReceiptChainHash, StateHash, TokenId};
 
 use crate::support::winner;
@@ -277,6 +283,77 @@ fn changes_of_every_account_are_found() {
             account.token_id = TokenId::DEFAULT
         });
         planted("lost-zkapp", era, era, list, |account| account.zkapp = None);
+        let mut with_key = list.to_vec();
+        let key = VerificationKey::from_bytes(&[0; VERIFICATION_KEY_BYTES]).unwrap();
+        let zkapp = with_key
+            .iter_mut()
+            .find_map(|account| account.zkapp.as_mut());
+        zkapp.unwrap().verification_key = Some(Arc::new(key));
+        planted(
+            "lost-zkapp-verification-key",
+            era,
+            era,
+            &with_key,
+            |account| {
+                if let Some(zkapp) = &mut account.zkapp {
+                    zkapp.verification_key = None;
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn changes_of_v1_accounts_are_found() {
+    let list: Vec<V1Account> = (0..20)
+        .map(|number| V1Account {
+            public_key: key(number),
+            token_id: 1 + number % 2,
+            balance: Amount::from_nanomina(1000 * number),
+            nonce: number as u32,
+            receipt_chain_hash: ReceiptChainHash::new(FieldBytes::from_u64(number)),
+            delegate: match number % 3 {
+                0 => None,
+                1 => Some(key(number)),
+                _ => Some(key(3)),
+            },
+            voting_for: StateHash::new(FieldBytes::from_u64(number)),
+            timing: match number % 4 {
+                0 => Timing::Timed(Vesting::UNTIMED),
+                _ => Timing::Untimed,
+            },
+            ..V1Account::empty()
+        })
+        .collect();
+    type Planted = (&'static str, fn(&mut V1Account));
+    let changes: [Planted; 7] = [
+        ("delegate-self", |account| {
+            account.delegate = account.delegate.or(Some(account.public_key));
+        }),
+        ("delegate-none", |account| {
+            account.delegate = account.delegate.filter(|key| *key != account.public_key);
+        }),
+        ("lost-timing", |account| account.timing = Timing::Untimed),
+        ("lost-nonce", |account| account.nonce = 0),
+        ("lost-receipt-chain-hash", |account| {
+            account.receipt_chain_hash = ReceiptChainHash::EMPTY;
+        }),
+        ("lost-voting-for", |account| {
+            account.voting_for = StateHash::DUMMY
+        }),
+        ("lost-token", |account| account.token_id = 1),
+    ];
+    for (id, change) in changes {
+        let mut other = list.clone();
+        other.iter_mut().for_each(change);
+        let expected = root_of_leaves(Era::V1, 20, hash_v1_accounts(&other));
+        let mut source = AccountsInMemory {
+            era: Era::V1,
+            accounts: AccountBatch::V1(list.clone()),
+        };
+        let asked = question(Era::V1, expected);
+        let diagnosis = diagnose(&asked, &mut source, None, &mut |_| ()).unwrap();
+        assert_eq!(first(&diagnosis), Some(id));
     }
 }
 

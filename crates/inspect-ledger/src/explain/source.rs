@@ -4,26 +4,20 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::BufRead;
 
-use fork_ledger::account::{Account, V1Account};
-use fork_ledger::batch::{AccountBatch, DumpReader};
-use fork_ledger::diagnose::{AccountSource, BatchSink, ReadFailure, Reading, ReadingLoader};
-use fork_ledger::dump::MAGIC;
-use fork_ledger::json::ledger_object::adds_genesis_winner;
-use fork_ledger::json::{
-    AccountError, AccountJson, DaemonRules, ForkRules, ListedAccountError, StreamError,
-    VerificationKeyCache, from_daemon_config, from_fork_config, v1_from_json,
+use fork_ledger::batch::DumpReader;
+use fork_ledger::diagnose::{
+    AccountSource, BatchSink, Converter, ReadFailure, Reading, ReadingLoader,
 };
+use fork_ledger::dump::MAGIC;
+use fork_ledger::json::StreamError;
+use fork_ledger::json::ledger_object::adds_genesis_winner;
+use fork_types::Role;
 use fork_types::document::SourceRef;
-use fork_types::{Era, Role};
 use fork_worker::{Context, Input, InputArg};
-use rayon::prelude::*;
 
 use crate::args::ListArgs;
 use crate::document;
 use crate::error::{InspectError, InspectErrorKind, LeafError};
-
-/// Accounts converted at a time.
-const BATCH_ACCOUNTS: usize = 4096;
 
 /// A list in a file, read as often as it takes.
 #[derive(Clone)]
@@ -78,17 +72,13 @@ impl<'a> FileSource<'a> {
         reading: &Reading,
         sink: &mut BatchSink<'_>,
     ) -> Result<bool, ReadFailure<InspectError>> {
-        let mut batches = Batches {
-            reading,
-            keys: VerificationKeyCache::new(),
-            batch: Vec::with_capacity(BATCH_ACCOUNTS),
-            sink,
-        };
+        let mut converter = Converter::new(*reading, sink);
         let read = document::read(&mut input, self.role, |index, account| {
-            batches.push(index, account)
+            converter.push(index, account).map_err(LeafError::from)
         })
         .and_then(|listing| {
-            batches.flush().map_err(StreamError::Visit)?;
+            let flushed = converter.flush().map_err(LeafError::from);
+            flushed.map_err(StreamError::Visit)?;
             Ok(listing)
         });
         let file = input.name().to_owned();
@@ -164,78 +154,6 @@ impl AccountSource for FileSource<'_> {
             Err(error) => Err(ReadFailure::Failed(input.damaged(error).into())),
         }
     }
-}
-
-/// Collects accounts into batches, converts them and gives them to the sink.
-struct Batches<'r, 's, 'f> {
-    reading: &'r Reading,
-    keys: VerificationKeyCache,
-    batch: Vec<(u32, AccountJson<'static>)>,
-    sink: &'s mut BatchSink<'f>,
-}
-
-impl Batches<'_, '_, '_> {
-    fn push(&mut self, index: u32, account: AccountJson<'static>) -> Result<(), LeafError> {
-        self.batch.push((index, account));
-        if self.batch.len() == BATCH_ACCOUNTS {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), LeafError> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let (reading, keys) = (self.reading, &self.keys);
-        let batch = if reading.era == Era::V1 {
-            AccountBatch::V1(converted::<V1Account>(&self.batch, v1_from_json)?)
-        } else {
-            let convert = |json: &AccountJson<'static>| later(json, reading, keys);
-            AccountBatch::Later(converted(&self.batch, convert)?)
-        };
-        self.batch.clear();
-        (self.sink)(batch).map_err(LeafError::Unfit)
-    }
-}
-
-fn later(
-    json: &AccountJson<'static>,
-    reading: &Reading,
-    keys: &VerificationKeyCache,
-) -> Result<Account, AccountError> {
-    match reading.loader {
-        ReadingLoader::Fork {
-            ignore_missing,
-            pad_app_state,
-        } => {
-            let rules = ForkRules {
-                era: reading.era,
-                ignore_missing,
-                pad_app_state,
-            };
-            from_fork_config(json, &rules, keys)
-        }
-        ReadingLoader::Daemon { missing_delegate } => {
-            let rules = DaemonRules {
-                missing_delegate,
-                ..DaemonRules::released(reading.era)
-            };
-            from_daemon_config(json, &rules, keys)
-        }
-    }
-}
-
-/// Converts on all threads; the error is that of the first account at fault.
-fn converted<T: Send>(
-    batch: &[(u32, AccountJson<'static>)],
-    convert: impl Fn(&AccountJson<'static>) -> Result<T, AccountError> + Sync,
-) -> Result<Vec<T>, ListedAccountError> {
-    let converted: Vec<Result<T, ListedAccountError>> = batch
-        .par_iter()
-        .map(|(index, json)| convert(json).map_err(|error| error.at(*index, json)))
-        .collect();
-    converted.into_iter().collect()
 }
 
 /// A message and its causes on one line.

@@ -9,11 +9,16 @@ use crate::config::ConfigView;
 use crate::facts::{Facts, SLOT_POINTER, TIME_POINTER};
 use crate::subject::{SubjectKind, error_text};
 
-pub(super) static CHECKS: [Check; 12] = [
+pub(super) static CHECKS: [Check; 13] = [
     Check {
         id: "config.schema",
-        proves: "the config has exactly the members of a fork config, each once and of its type",
+        proves: "the config has all members of a fork config, each once and of its type, and none that daemons do not know",
         run: schema,
+    },
+    Check {
+        id: "config.constants",
+        proves: "constants that the config sets beside them are the network's",
+        run: constants,
     },
     Check {
         id: "config.ledger-hashes",
@@ -99,6 +104,90 @@ fn schema(facts: &Facts) -> Finding {
         },
         Err(finding) => finding,
     }
+}
+
+/// Constants and settings that a config may set, and what they must be.
+fn constants(facts: &Facts) -> Finding {
+    let config = match config(facts) {
+        Ok(config) => config,
+        Err(finding) => return finding,
+    };
+    let network = &facts.reference.network;
+    let prefork = facts.reference.prefork.as_ref().map(|one| &one.config);
+    let of = |value: Option<u32>, else_this: u32| u64::from(value.unwrap_or(else_this));
+    let chain = &network.chain;
+    let grace = prefork
+        .and_then(|one| one.grace_period_slots)
+        .or(chain.grace_period_slots);
+    let accounts = match &facts.ledgers.first().map(|ledger| &ledger.store) {
+        Some(Ok(store)) => Some(store.accounts),
+        Some(Err(_)) | None => None,
+    };
+    let known = [
+        (
+            "/genesis/k",
+            Some(of(prefork.and_then(|one| one.k), chain.k)),
+        ),
+        (
+            "/genesis/delta",
+            Some(of(prefork.and_then(|one| one.delta), chain.delta)),
+        ),
+        (
+            "/genesis/slots_per_epoch",
+            Some(of(
+                prefork.and_then(|one| one.slots_per_epoch),
+                chain.slots_per_epoch,
+            )),
+        ),
+        (
+            "/genesis/slots_per_sub_window",
+            Some(of(
+                prefork.and_then(|one| one.slots_per_sub_window),
+                chain.slots_per_sub_window,
+            )),
+        ),
+        ("/genesis/grace_period_slots", grace.map(u64::from)),
+        (
+            "/proof/block_window_duration_ms",
+            Some(network.target.slot_ms),
+        ),
+        (
+            "/proof/ledger_depth",
+            Some(u64::from(network.target_era.depth())),
+        ),
+        (
+            "/daemon/txpool_max_size",
+            Some(of(
+                prefork.and_then(|one| one.txpool_max_size),
+                chain.txpool_max_size,
+            )),
+        ),
+        ("/ledger/num_accounts", accounts),
+    ];
+    let mut problems = Vec::new();
+    let mut agree = 0;
+    let is_set = |pointer| config.at(pointer).is_some_and(|value| !value.is_null());
+    for (pointer, expected) in known {
+        match expected.filter(|_| is_set(pointer)) {
+            None => {}
+            Some(expected) if config.shown(pointer) == expected.to_string() => agree += 1,
+            Some(expected) => problems.push(format!(
+                "{pointer} is {}, expected {expected}",
+                config.shown(pointer)
+            )),
+        }
+    }
+    // A network whose proofs are not checked is another network.
+    let level = "/proof/level";
+    if is_set(level) && config.text(level) != Some("full") {
+        problems.push(format!("{level} is {}, expected full", config.shown(level)));
+    }
+    Finding::none(
+        &problems,
+        "the constants of the network",
+        &facts.config_path,
+        format!("{agree} constants are set and agree"),
+    )
 }
 
 fn ledger_hashes(facts: &Facts) -> Finding {

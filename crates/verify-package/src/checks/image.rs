@@ -42,7 +42,9 @@ fn content(facts: &Facts) -> Finding {
         Err(finding) => return finding,
     };
     let Some(list) = &subject.dpkg.list else {
-        return if subject.kind.is_image() {
+        return if subject.kind.is_image()
+            || (subject.kind == SubjectKind::Root && subject.control.is_some())
+        {
             Finding::failed("the package's list of files", "none", "var/lib/dpkg/info")
         } else {
             Finding::not_run("there is no dpkg database")

@@ -132,6 +132,12 @@ fn files(facts: &Facts) -> Finding {
             .iter()
             .map(|path| format!("`/{path}` is there twice")),
     );
+    problems.extend(
+        subject
+            .other_members
+            .iter()
+            .map(|what| format!("the archive also has {what}")),
+    );
     let mut count = |what: &str, found: usize, allowed: std::ops::RangeInclusive<usize>| {
         if !allowed.contains(&found) {
             problems.push(format!("{found} {what}"));
@@ -225,9 +231,12 @@ fn md5sums(facts: &Facts) -> Finding {
         Err(finding) => return finding,
     };
     let Some(text) = &subject.md5sums else {
+        // dpkg itself finds nothing wrong with a package whose checksums are gone.
+        let is_installed = subject.control.is_some();
         return match subject.kind {
-            SubjectKind::Root | SubjectKind::Automode => {
-                Finding::not_run("no checksums came with it")
+            SubjectKind::Automode => Finding::not_run("no checksums came with it"),
+            SubjectKind::Root if !is_installed => {
+                Finding::not_run("the root has no dpkg database with the package")
             }
             _ => Finding::failed("checksums", "none", &subject.name),
         };
@@ -301,6 +310,18 @@ fn control(facts: &Facts) -> Finding {
     same("Architecture", "all");
     if subject.kind != SubjectKind::Deb {
         same("Status", "install ok installed");
+        same("Conffiles", "");
+    }
+    // Nothing else may come with it, and nothing may hold it in place.
+    for field in [
+        "Pre-Depends",
+        "Depends",
+        "Recommends",
+        "Conflicts",
+        "Essential",
+        "Protected",
+    ] {
+        same(field, "");
     }
     if let Err(error) = value("Version").parse::<PackageVersion>() {
         problems.push(format!(
@@ -324,6 +345,12 @@ fn control(facts: &Facts) -> Finding {
             if !known.contains(file.as_str()) {
                 problems.push(format!("there is a control file `{}`", file.escape_debug()));
             }
+        }
+    }
+    for file in &subject.dpkg.info_files {
+        let suffix = file.strip_prefix(&name).unwrap_or_default();
+        if !matches!(suffix, ".list" | ".md5sums") {
+            problems.push(format!("dpkg keeps a file `{}`", file.escape_debug()));
         }
     }
     Finding::none(

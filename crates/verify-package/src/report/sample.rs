@@ -168,6 +168,7 @@ pub(crate) fn passed() -> ReportDocument {
         proved,
         not_proved,
         checks,
+        explanations: Vec::new(),
         daemon: Some(node()),
         comparison: None,
         series: ReportSeries {

@@ -1,10 +1,12 @@
 //! A Debian package.
 
+use std::io::{BufReader, Seek, SeekFrom};
 use std::path::Path;
 
-use fork_package::{DataEntry, DataEntryKind, DebReader};
+use fork_fs::{FsError, Operation};
+use fork_package::{DataEntry, DataEntryKind, DebReader, ar};
 
-use super::{Content, Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
+use super::{Content, ENTRIES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
 
 /// Reads the package; files are copied to `scratch`, and `start` gets each when it is there.
 pub(super) fn read(
@@ -14,6 +16,7 @@ pub(super) fn read(
 ) -> Result<Subject, SubjectError> {
     let reader = DebReader::open(path)?;
     let mut subject = Subject::new(SubjectKind::Deb, path);
+    subject.other_members = other_members(path)?;
     subject.control = Some(reader.control().clone());
     subject.control_files = reader.control_files().keys().cloned().collect();
     subject.md5sums = reader.md5sums().map(<[u8]>::to_vec);
@@ -25,6 +28,32 @@ pub(super) fn read(
         subject.add(entry.path.clone(), described(entry, kind))
     })?;
     Ok(subject)
+}
+
+/// What follows the three members of a package. dpkg installs such a package without looking at it.
+fn other_members(path: &Path) -> Result<Vec<String>, SubjectError> {
+    let failed = |source| FsError::io(Operation::Read, path, source);
+    let mut input = BufReader::new(fork_fs::open(path)?);
+    let mut others = Vec::new();
+    ar::read_magic(&mut input).map_err(failed)?;
+    for number in 0..ENTRIES_MAX {
+        let member = match ar::next_member(&mut input) {
+            Ok(Some(member)) => member,
+            Ok(None) => break,
+            Err(error) => {
+                others.push(format!("no member: {error}"));
+                break;
+            }
+        };
+        // Contents begin at even offsets.
+        let bytes = member.bytes.saturating_add(member.bytes % 2);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        input.seek(SeekFrom::Current(bytes)).map_err(failed)?;
+        if number >= 3 {
+            others.push(format!("a member `{}`", member.name.escape_debug()));
+        }
+    }
+    Ok(others)
 }
 
 /// What an entry of an archive is; the content of files is copied.

@@ -16,7 +16,7 @@ use super::{
 const DATABASE_BYTES_MAX: u64 = 64 << 20;
 
 pub(super) const STATUS: &str = "var/lib/dpkg/status";
-const INFO: &str = "var/lib/dpkg/info";
+pub(super) const INFO: &str = "var/lib/dpkg/info";
 
 /// Reads an installed or unpacked package.
 pub(super) fn read_root(root: &Path, package: &str) -> Result<Subject, SubjectError> {
@@ -40,13 +40,19 @@ pub(super) fn read_root(root: &Path, package: &str) -> Result<Subject, SubjectEr
             _ => Ok(None),
         }
     };
-    apply_database(
-        &mut subject,
-        package,
-        read(STATUS)?,
+    let (list, md5sums) = (
         read(&info(package, "list"))?,
         read(&info(package, "md5sums"))?,
-    )?;
+    );
+    apply_database(&mut subject, package, read(STATUS)?, list, md5sums)?;
+    subject.dpkg.info_files = match plain(root, INFO)? {
+        Some(metadata) if metadata.is_dir() => fork_fs::sorted_names(&root.join(INFO))?
+            .iter()
+            .map(|name| name.to_string_lossy().into_owned())
+            .filter(|name| is_about(name, package))
+            .collect(),
+        _ => Vec::new(),
+    };
     Ok(subject)
 }
 
@@ -69,6 +75,12 @@ pub(super) fn info(package: &str, suffix: &str) -> String {
     format!("{INFO}/{package}.{suffix}")
 }
 
+/// Whether one of dpkg's files is about a package.
+pub(super) fn is_about(name: &str, package: &str) -> bool {
+    name.strip_prefix(package)
+        .is_some_and(|rest| rest.starts_with(['.', ':']))
+}
+
 /// Takes over what dpkg's database says.
 pub(super) fn apply_database(
     subject: &mut Subject,
@@ -81,6 +93,7 @@ pub(super) fn apply_database(
         has_status: status.is_some(),
         list,
         packages: Vec::new(),
+        info_files: Vec::new(),
     };
     subject.md5sums = md5sums;
     let Some(status) = status else {

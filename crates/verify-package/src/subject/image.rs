@@ -6,7 +6,7 @@ use std::path::Path;
 use fork_fs::{FsError, Operation};
 use fork_package::{Image, LayerSource, PackageError, Selection};
 
-use super::directory::{STATUS, apply_database, info, parents};
+use super::directory::{INFO, STATUS, apply_database, info, is_about, parents};
 use super::{
     DATA_DIRECTORY, ENTRIES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind, UNIT, deb,
     limit,
@@ -46,12 +46,18 @@ pub(super) fn read(
             info(package, "list"),
             info(package, "md5sums"),
         ],
+        package,
     };
     let mut seen: BTreeMap<String, Entry> = BTreeMap::new();
     for layer in &image.layers {
         add_layer(layer, &wanted, &mut seen, scratch)?;
     }
     let mut subject = Subject::new(kind, path);
+    let info_files = seen
+        .keys()
+        .filter_map(|path| path.strip_prefix(INFO)?.strip_prefix('/'))
+        .map(str::to_owned)
+        .collect();
     let mut database = |path: &str| -> Result<Option<Vec<u8>>, SubjectError> {
         match seen.remove(path).as_ref().and_then(Entry::file) {
             Some(content) => Ok(Some(fork_fs::read_limited(
@@ -65,6 +71,7 @@ pub(super) fn read(
     let list = database(&info(package, "list"))?;
     let md5sums = database(&info(package, "md5sums"))?;
     apply_database(&mut subject, package, status, list, md5sums)?;
+    subject.dpkg.info_files = info_files;
     for (path, entry) in seen {
         let is_database = path.starts_with("var/lib/dpkg");
         if !is_database {
@@ -75,13 +82,18 @@ pub(super) fn read(
 }
 
 /// Paths that are looked at.
-struct Wanted {
+struct Wanted<'a> {
     files: [String; 4],
+    package: &'a str,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     fn is_file(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file == path) || below(path, DATA_DIRECTORY)
+        let is_info = || {
+            let (directory, name) = path.rsplit_once('/').unwrap_or_default();
+            directory == INFO && is_about(name, self.package)
+        };
+        self.files.iter().any(|file| file == path) || below(path, DATA_DIRECTORY) || is_info()
     }
 
     /// Whether something wanted may lie at or below the path.
@@ -102,7 +114,7 @@ fn below(path: &str, directory: &str) -> bool {
 
 fn add_layer(
     layer: &LayerSource,
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
     seen: &mut BTreeMap<String, Entry>,
     scratch: &Path,
 ) -> Result<(), SubjectError> {
