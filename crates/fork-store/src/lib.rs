@@ -24,6 +24,7 @@ mod deflate;
 mod entry;
 mod error;
 mod examine;
+mod files;
 mod gzip;
 mod huffman;
 mod index;
@@ -48,6 +49,7 @@ pub use compare::{
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use examine::{StoreExaminer, StoreProblems};
+pub use files::{is_store_file, store_file_bytes_max};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
 pub use log_reader::LogDefect;
@@ -59,5 +61,5 @@ pub use scan::{
     ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, restore_scan, write_scan,
 };
 pub use tarball::{TarballSummary, tarball_name, write_tarball};
-pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball};
+pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball, unpacked_bytes_max};
 pub use writer::{FinishedStore, LedgerStoreWriter, StoreSummary};

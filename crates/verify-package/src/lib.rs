@@ -26,6 +26,7 @@ mod differences;
 mod error;
 mod facts;
 mod ledgers;
+mod limited_json;
 mod pass;
 mod reference;
 mod report;

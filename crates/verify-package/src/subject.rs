@@ -26,8 +26,8 @@ pub(crate) const ENTRIES_MAX: usize = 1000;
 pub(crate) const PATH_BYTES_MAX: usize = 512;
 /// Largest file. The tarball of ten million accounts has 3 GB.
 pub(crate) const FILE_BYTES_MAX: u64 = 8 << 30;
-/// Largest config that is read.
-pub(crate) const CONFIG_BYTES_MAX: u64 = 64 << 20;
+/// Largest config that is read. The packaged ones have 2 kB, one with accounts in it some MB.
+pub(crate) const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// Which form a package has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
