@@ -8,6 +8,7 @@ use std::path::Path;
 use fork_fs::{FsError, Operation};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::framing::framing_problem;
 
 /// Most entries of a directory; a ledger of a million accounts in tables has about a hundred.
 const ENTRIES_MAX: usize = 10_000;
@@ -75,6 +76,11 @@ pub(crate) fn check_files(directory: &Path) -> Result<(), StoreError> {
             return refuse(format!(
                 "`{name}` has {bytes} bytes; the limit for such a file is {bytes_max}"
             ));
+        }
+        if name.ends_with(".log") || name.starts_with("MANIFEST-") {
+            if let Some(problem) = framing_problem(&path)? {
+                return refuse(format!("`{name}`: {problem}"));
+            }
         }
     }
     Ok(())

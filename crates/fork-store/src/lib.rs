@@ -25,6 +25,9 @@ mod entry;
 mod error;
 mod examine;
 mod files;
+mod framing;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 mod huffman;
 mod index;
