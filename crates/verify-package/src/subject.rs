@@ -26,6 +26,8 @@ pub(crate) const ENTRIES_MAX: usize = 1000;
 pub(crate) const PATH_BYTES_MAX: usize = 512;
 /// Largest file. The tarball of ten million accounts has 3 GB.
 pub(crate) const FILE_BYTES_MAX: u64 = 8 << 30;
+/// Largest package. Beyond it not even a digest is taken.
+pub(crate) const DEB_BYTES_MAX: u64 = 16 << 30;
 /// Largest config that is read. The packaged ones have 2 kB, one with accounts in it some MB.
 pub(crate) const CONFIG_BYTES_MAX: u64 = 16 << 20;
 

@@ -14,7 +14,7 @@ use crate::error::VerifyError;
 use crate::facts::Facts;
 use crate::reference::Reference;
 use crate::report::{Outcome, ReportCheck, ReportDocument, ReportSubject};
-use crate::subject::{Subject, SubjectKind};
+use crate::subject::{DEB_BYTES_MAX, Subject, SubjectKind};
 
 /// Name of the directory for copies, which is gone before the output appears.
 const SCRATCH: &str = "scratch";
@@ -149,6 +149,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
             kind: kind.name().to_owned(),
             name,
             sha256: file
+                .filter(|path| fork_fs::file_bytes(path).is_ok_and(|bytes| bytes <= DEB_BYTES_MAX))
                 .and_then(|path| fork_fs::sha256_file(path).ok())
                 .map(|digested| digested.sha256),
         },

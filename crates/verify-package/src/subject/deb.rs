@@ -4,10 +4,15 @@ use std::path::Path;
 
 use fork_package::{DataEntry, DataEntryKind, DebReader};
 
-use super::{Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
+use super::{DEB_BYTES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind, limit, spool};
 
 /// Reads the package; files are copied to `scratch`.
 pub(super) fn read(path: &Path, scratch: &Path) -> Result<Subject, SubjectError> {
+    limit(
+        "size of the package in bytes",
+        fork_fs::file_bytes(path)?,
+        DEB_BYTES_MAX,
+    )?;
     let reader = DebReader::open(path)?;
     let mut subject = Subject::new(SubjectKind::Deb, path);
     subject.control = Some(reader.control().clone());
