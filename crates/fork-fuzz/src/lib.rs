@@ -58,35 +58,35 @@ const fn target(
 /// All targets.
 pub const TARGETS: &[Target] = &[
     target("account_dump", lists::account_dump, seeds::dumps, 20_000),
-    target("account_json", lists::account_json, seeds::accounts, 8_000),
+    target("account_json", lists::account_json, seeds::accounts, 4_000),
     target("ar", archives::ar, seeds::debs, 50_000),
     target("base58", values::base58, seeds::identifiers, 50_000),
     target("bin_prot", values::bin_prot, seeds::bin_prot, 50_000),
-    target("block", documents::block, seeds::blocks, 3_000),
+    target("block", documents::block, seeds::blocks, 10_000),
     target("control", archives::control, seeds::control, 50_000),
-    target("deb", archives::deb, seeds::debs, 5_000),
+    target("deb", archives::deb, seeds::debs, 4_000),
     target(
         "docker_archive",
         image::docker_archive,
         seeds::docker_archives,
-        3_000,
+        400,
     ),
-    target("document", documents::document, seeds::documents, 20_000),
+    target("document", documents::document, seeds::documents, 10_000),
     target(
         "fork_config",
         lists::fork_config,
         seeds::fork_configs,
-        8_000,
+        6_000,
     ),
     target("network", documents::network, seeds::networks, 10_000),
-    target("oci", image::oci, seeds::oci, 3_000),
+    target("oci", image::oci, seeds::oci, 800),
     target(
         "prefork_config",
         documents::prefork_config,
         seeds::prefork_configs,
         20_000,
     ),
-    target("replayer", lists::replayer, seeds::replayer_outputs, 8_000),
+    target("replayer", lists::replayer, seeds::replayer_outputs, 6_000),
     target(
         "runtime_config",
         documents::runtime_config,
@@ -104,11 +104,11 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "store")]
     target("report", store::report, seeds::documents, 20_000),
     #[cfg(feature = "store")]
-    target("rocksdb_log", store::log, store::log_seeds, 3_000),
+    target("rocksdb_log", store::log, store::log_seeds, 1_500),
     #[cfg(feature = "store")]
-    target("scan_text", store::scan_text, store::scan_seeds, 20_000),
+    target("scan_text", store::scan_text, store::scan_seeds, 3_000),
     #[cfg(feature = "store")]
-    target("store", store::directory, store::directory_seeds, 300),
+    target("store", store::directory, store::directory_seeds, 1_000),
     #[cfg(feature = "store")]
     target("store_key", store::key, store::key_seeds, 50_000),
     #[cfg(feature = "store")]

@@ -90,7 +90,7 @@ fn round_trip(account: &Account, era: Era) {
     write_account_json(account, &mut json);
     json.push(b']');
     let again = one_by_one(&json, era, false).expect("what was written is read");
-    assert_eq!(again.1, [account.clone()]);
+    assert_eq!(again.1.as_slice(), std::slice::from_ref(account));
     let mut bytes = Vec::new();
     encode_account(account, &mut bytes);
     let decoded = decode_account(era, &bytes).expect("what was encoded is decoded");

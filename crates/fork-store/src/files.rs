@@ -77,10 +77,9 @@ pub(crate) fn check_files(directory: &Path) -> Result<(), StoreError> {
                 "`{name}` has {bytes} bytes; the limit for such a file is {bytes_max}"
             ));
         }
-        if name.ends_with(".log") || name.starts_with("MANIFEST-") {
-            if let Some(problem) = framing_problem(&path)? {
-                return refuse(format!("`{name}`: {problem}"));
-            }
+        let is_log = name.ends_with(".log") || name.starts_with("MANIFEST-");
+        if is_log && let Some(problem) = framing_problem(&path)? {
+            return refuse(format!("`{name}`: {problem}"));
         }
     }
     Ok(())
