@@ -114,8 +114,17 @@ pub fn next_member(input: &mut dyn Read) -> io::Result<Option<Member>> {
         text.parse::<u64>()
             .map_err(|error| invalid(error.to_string()))
     };
+    let name = field(0, NAME_BYTES)?;
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        return Err(invalid(format!(
+            "ar member with the name `{}`",
+            name.escape_debug()
+        )));
+    }
     Ok(Some(Member {
-        name: field(0, NAME_BYTES)?.trim_end_matches('/').to_owned(),
+        name: name.to_owned(),
         mtime: number(field(16, 28)?)?,
         bytes: number(field(48, 58)?)?,
     }))
@@ -185,7 +194,7 @@ mod tests {
         let mut archive = Vec::new();
         write_member(&mut archive, "a", 0, 0, &mut io::empty()).unwrap();
         assert!(next_member(&mut &archive[..59]).is_err());
-        for (at, byte) in [(58, b'x'), (48, b'-'), (16, b' ')] {
+        for (at, byte) in [(58, b'x'), (48, b'-'), (16, b' '), (0, b'/'), (0, b' ')] {
             let mut bad = archive.clone();
             bad[at] = byte;
             assert!(next_member(&mut bad.as_slice()).is_err(), "{at}");

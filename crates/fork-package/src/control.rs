@@ -4,6 +4,11 @@ use std::fmt;
 
 use crate::error::PackageError;
 
+/// Most fields of a paragraph; Debian knows about sixty.
+const FIELDS_MAX: usize = 500;
+/// Most paragraphs of a file; Debian has 70,000 packages.
+const PARAGRAPHS_MAX: usize = 200_000;
+
 /// One paragraph: fields in their order, names compared without regard to case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paragraph {
@@ -43,13 +48,17 @@ impl Paragraph {
         for line in text.lines() {
             if line.trim().is_empty() {
                 if !current.fields.is_empty() {
+                    if all.len() >= PARAGRAPHS_MAX {
+                        let problem = format!("more than {PARAGRAPHS_MAX} paragraphs");
+                        return Err(PackageError::control(problem));
+                    }
                     all.push(std::mem::take(&mut current));
                 }
             } else if line.starts_with([' ', '\t']) {
                 let Some((_, value)) = current.fields.last_mut() else {
                     return Err(PackageError::control(format!(
                         "continuation line `{}` without a field before it",
-                        line.trim()
+                        shown(line.trim())
                     )));
                 };
                 value.push('\n');
@@ -57,13 +66,19 @@ impl Paragraph {
             } else {
                 let Some((name, value)) = line.split_once(':') else {
                     return Err(PackageError::control(format!(
-                        "line `{line}` is not a field"
+                        "line `{}` is not a field",
+                        shown(line)
                     )));
                 };
                 if current.get(name).is_some() {
                     return Err(PackageError::control(format!(
-                        "field `{name}` appears twice"
+                        "field `{}` appears twice",
+                        shown(name)
                     )));
+                }
+                if current.fields.len() >= FIELDS_MAX {
+                    let problem = format!("more than {FIELDS_MAX} fields in a paragraph");
+                    return Err(PackageError::control(problem));
                 }
                 current.insert(current.fields.len(), name, value.trim())?;
             }
@@ -143,7 +158,8 @@ impl Paragraph {
                 .all(|byte| (33..=126).contains(&byte) && byte != b':');
         if !name_is_plain {
             return Err(PackageError::control(format!(
-                "`{name}` is not a field name"
+                "`{}` is not a field name",
+                shown(name)
             )));
         }
         let mut lines = value.split('\n');
@@ -152,13 +168,24 @@ impl Paragraph {
             lines.all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
         if !first_is_trimmed || !rest_continues || value.contains(['\0', '\r']) {
             return Err(PackageError::control(format!(
-                "the value of field `{name}` holds a line that would not belong to it"
+                "the value of field `{}` holds a line that would not belong to it",
+                shown(name)
             )));
         }
         self.fields
             .insert(index, (name.to_owned(), value.to_owned()));
         Ok(())
     }
+}
+
+/// The start of a text, for a message.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 100;
+    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl fmt::Display for Paragraph {

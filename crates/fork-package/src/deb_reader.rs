@@ -6,20 +6,19 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use fork_fs::HashingReader;
-use tar::EntryType;
 
 use crate::ar;
 use crate::control::Paragraph;
 use crate::error::{PackageError, PackageErrorKind};
 use crate::gzip;
-use crate::limit::{Limited, UNPACKED_BYTES_MAX};
-use crate::paths::safe_path;
+use crate::limit::{Limited, unpacked_bytes_max};
+use crate::tar_reader::{DataEntry, DataEntryKind, TarReader};
 
 /// Largest control member, compressed and uncompressed. Real ones are a few KiB; the largest in
 /// Debian are a few MiB of `md5sums`.
 const CONTROL_BYTES_MAX: u64 = 32 << 20;
-/// Most entries in a data member; the largest packages in Debian have about 10^5.
-const ENTRIES_MAX: usize = 1_000_000;
+/// Most files in a control member; Debian knows a dozen names.
+const CONTROL_FILES_MAX: usize = 100;
 
 /// A package opened for reading: control data at once, the data member streamed.
 #[derive(Debug)]
@@ -30,47 +29,6 @@ pub struct DebReader {
     control: Paragraph,
     control_files: BTreeMap<String, Vec<u8>>,
     data: ar::Member,
-}
-
-/// An entry of the data member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataEntry {
-    /// Path relative to the root, without slashes at either end; the root is empty.
-    pub path: String,
-    /// What it is.
-    pub kind: DataEntryKind,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
-    /// Modification time, seconds since 1970.
-    pub mtime: u64,
-}
-
-/// What a [`DataEntry`] is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataEntryKind {
-    /// A file of so many bytes.
-    File {
-        /// Size.
-        bytes: u64,
-    },
-    /// A directory.
-    Directory,
-    /// A symbolic link with this text.
-    Symlink {
-        /// Text of the link.
-        target: String,
-    },
-    /// Another name of an earlier file.
-    HardLink {
-        /// Its path relative to the root.
-        target: String,
-    },
-    /// A device, a pipe or another thing without content; never in a package.
-    Special,
 }
 
 impl DebReader {
@@ -171,27 +129,21 @@ impl DebReader {
     ) -> Result<String, E> {
         let name = self.data.name.clone();
         let error = |source| PackageError::archive(&self.path, name.as_str(), source);
+        let bytes_max = unpacked_bytes_max(self.data.bytes);
         let member = self.input.take(self.data.bytes);
         let stream: Box<dyn Read> = if name.ends_with(".gz") {
             Box::new(gzip::decoder(member))
         } else {
             Box::new(member)
         };
-        let mut stream = HashingReader::new(Limited::new(stream, UNPACKED_BYTES_MAX));
-        let mut archive = tar::Archive::new(&mut stream);
-        let entries = archive.entries().map_err(error)?;
-        for (index, entry) in entries.enumerate() {
-            let mut entry = entry.map_err(error)?;
-            if index >= ENTRIES_MAX {
-                return Err(PackageError::malformed(&self.path, "too many entries").into());
+        let mut stream = HashingReader::new(Limited::new(stream, bytes_max));
+        let mut tar = TarReader::new(&mut stream, &self.path, &name);
+        while let Some(entry) = tar.advance()? {
+            if entry.kind == DataEntryKind::Special {
+                let feature = format!("a device or pipe (`{}`)", entry.path);
+                return Err(PackageError::unsupported(&self.path, feature).into());
             }
-            if let Some(described) = describe(&self.path, &entry)? {
-                if described.kind == DataEntryKind::Special {
-                    let feature = format!("a device or pipe (`{}`)", described.path);
-                    return Err(PackageError::unsupported(&self.path, feature).into());
-                }
-                each(&described, &mut entry)?;
-            }
+            each(&entry, &mut tar.content())?;
         }
         // The digest covers the end of the archive too.
         io::copy(&mut stream, &mut io::sink()).map_err(error)?;
@@ -244,81 +196,41 @@ fn is_gzip(path: &Path, member: &str, suffix: &str) -> Result<bool, PackageError
 }
 
 fn read_control(path: &Path, input: impl Read) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
-    let error = |source| PackageError::archive(path, "the control member", source);
+    const WHAT: &str = "the control member";
     let mut files = BTreeMap::new();
-    let mut archive = tar::Archive::new(input.take(CONTROL_BYTES_MAX));
-    for entry in archive.entries().map_err(error)? {
-        let mut entry = entry.map_err(error)?;
-        let name = safe_path(path, &entry.path_bytes())?;
-        match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous => {}
-            EntryType::Directory if name.is_empty() => continue,
+    let mut tar = TarReader::new(Limited::new(input, CONTROL_BYTES_MAX), path, WHAT);
+    while let Some(entry) = tar.advance()? {
+        match entry.kind {
+            DataEntryKind::File { .. } => {}
+            DataEntryKind::Directory if entry.path.is_empty() => continue,
             // dpkg would follow a link, and run what it leads to.
             _ => {
-                let problem = format!("`{name}` in control.tar is no file");
+                let problem = format!("`{}` in {WHAT} is no file", entry.path);
                 return Err(PackageError::malformed(path, problem));
             }
         }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(error)?;
-        if files.insert(name.clone(), bytes).is_some() {
-            let problem = format!("`{name}` is twice in control.tar");
+        if files.len() >= CONTROL_FILES_MAX {
+            let problem = format!("{WHAT} has more than {CONTROL_FILES_MAX} files");
             return Err(PackageError::malformed(path, problem));
         }
+        let mut bytes = Vec::new();
+        tar.content()
+            .read_to_end(&mut bytes)
+            .map_err(|source| PackageError::archive(path, WHAT, source))?;
+        if files.contains_key(&entry.path) {
+            let problem = format!("{WHAT} holds `{}` twice", entry.path);
+            return Err(PackageError::malformed(path, problem));
+        }
+        files.insert(entry.path, bytes);
     }
     Ok(files)
-}
-
-/// Describes a tar entry; `None` for records that only describe others.
-pub(crate) fn describe<R: Read>(
-    archive: &Path,
-    entry: &tar::Entry<'_, R>,
-) -> Result<Option<DataEntry>, PackageError> {
-    let header = entry.header();
-    let path = safe_path(archive, &entry.path_bytes())?;
-    let error = |source| PackageError::archive(archive, format!("the header of `{path}`"), source);
-    let link = || -> Result<String, PackageError> {
-        let bytes = entry.link_name_bytes().ok_or_else(|| {
-            PackageError::malformed(archive, format!("link `{path}` has no target"))
-        })?;
-        String::from_utf8(bytes.into_owned()).map_err(|_| {
-            PackageError::malformed(archive, format!("the target of link `{path}` is not UTF-8"))
-        })
-    };
-    let kind = match header.entry_type() {
-        EntryType::Regular | EntryType::Continuous => DataEntryKind::File {
-            bytes: entry.size(),
-        },
-        EntryType::Directory => DataEntryKind::Directory,
-        EntryType::Symlink => DataEntryKind::Symlink { target: link()? },
-        EntryType::Link => DataEntryKind::HardLink {
-            target: safe_path(archive, link()?.as_bytes())?,
-        },
-        EntryType::Char | EntryType::Block | EntryType::Fifo => DataEntryKind::Special,
-        EntryType::XGlobalHeader => return Ok(None),
-        other => {
-            return Err(PackageError::unsupported(
-                archive,
-                format!(
-                    "an entry of type {:?} (`{path}`)",
-                    char::from(other.as_byte())
-                ),
-            ));
-        }
-    };
-    Ok(Some(DataEntry {
-        kind,
-        mode: header.mode().map_err(error)? & 0o7777,
-        uid: header.uid().map_err(error)?,
-        gid: header.gid().map_err(error)?,
-        mtime: header.mtime().map_err(error)?,
-        path,
-    }))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use tar::EntryType;
 
     use super::*;
     use crate::gzip;

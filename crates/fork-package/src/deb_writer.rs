@@ -319,7 +319,8 @@ impl<R: Read> Read for TwoDigests<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deb_reader::{DataEntryKind, DebReader};
+    use crate::deb_reader::DebReader;
+    use crate::tar_reader::DataEntryKind;
 
     fn builder() -> DebBuilder {
         let control = Paragraph::parse("Package: a\nVersion: 1\nArchitecture: all\n").unwrap();

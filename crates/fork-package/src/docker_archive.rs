@@ -13,20 +13,25 @@ use fork_fs::{AtomicFile, FsError, HashingReader, HashingWriter, Operation};
 use fork_types::document::FileRef;
 use serde::{Deserialize, Serialize};
 
-use crate::deb_reader::{DataEntryKind, describe};
 use crate::error::{PackageError, PackageErrorKind};
 use crate::gzip;
 use crate::image::{
-    Compression, Image, JSON_BYTES_MAX, LayerSource, Selection, blob_path, parse_json, require,
-    wanted,
+    Compression, Image, JSON_BYTES_MAX, LayerSource, Selection, blob_path, check_layers,
+    parse_json, require, wanted,
 };
+use crate::limit::{Limited, unpacked_bytes_max};
 use crate::oci::{Digest, ImageConfig, Manifest};
+use crate::tar_reader::{DataEntryKind, TarReader};
 use crate::tar_writer::{Attributes, EntryKind, NameStyle, TarWriter};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Links followed to find a layer; `docker save` writes one.
 const LINKS_MAX: usize = 8;
+/// Most members of an archive; four for each layer, and a few more.
+const MEMBERS_MAX: usize = 10_000;
+/// Most images in an archive.
+const IMAGES_MAX: usize = 100;
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -121,6 +126,10 @@ pub(crate) fn open(
     let members = Members::index(&plain(file, scratch)?)?;
     let images: Vec<ArchivedImage> =
         parse_json(file, "manifest.json", &members.json("manifest.json")?)?;
+    if images.len() > IMAGES_MAX {
+        let problem = format!("it has {} images; the limit is {IMAGES_MAX}", images.len());
+        return Err(PackageError::malformed(file, problem));
+    }
     let mut fitting: Vec<(ArchivedImage, ImageConfig, Digest)> = Vec::new();
     for image in images {
         let tagged = selection.tag.is_none_or(|tag| {
@@ -160,6 +169,7 @@ pub(crate) fn open(
             ),
         ));
     }
+    check_layers(file, image.layers.len())?;
     let layers = image
         .layers
         .iter()
@@ -207,7 +217,8 @@ fn plain(file: &Path, scratch: &Path) -> Result<PathBuf, PackageError> {
     }
     let path = scratch.join("base.tar");
     let mut output = AtomicFile::create(&path)?;
-    let mut decoder = gzip::decoder(BufReader::new(input));
+    let bytes_max = unpacked_bytes_max(fork_fs::file_bytes(file)?);
+    let mut decoder = Limited::new(gzip::decoder(BufReader::new(input)), bytes_max);
     io::copy(&mut decoder, &mut output)
         .map_err(|source| PackageError::archive(file, "the gzip stream", source))?;
     output.commit()?;
@@ -216,26 +227,25 @@ fn plain(file: &Path, scratch: &Path) -> Result<PathBuf, PackageError> {
 
 impl Members {
     fn index(archive: &Path) -> Result<Self, PackageError> {
-        let error = |source| PackageError::archive(archive, "the member list", source);
-        let mut tar = tar::Archive::new(fork_fs::open(archive)?);
+        let mut tar = TarReader::seekable(fork_fs::open(archive)?, archive, "the member list");
         let mut places = BTreeMap::new();
-        for entry in tar.entries_with_seek().map_err(error)? {
-            let entry = entry.map_err(error)?;
-            let Some(described) = describe(archive, &entry)? else {
-                continue;
-            };
-            let place = match described.kind {
+        while let Some(entry) = tar.advance()? {
+            if places.len() >= MEMBERS_MAX {
+                let problem = format!("it has more than {MEMBERS_MAX} members");
+                return Err(PackageError::malformed(archive, problem));
+            }
+            let place = match entry.kind {
                 DataEntryKind::File { bytes } => Place::File {
-                    offset: entry.raw_file_position(),
+                    offset: tar.content_position(),
                     bytes,
                 },
                 DataEntryKind::HardLink { target } => Place::Link(target),
                 DataEntryKind::Symlink { target } => {
-                    Place::Link(linked(archive, &described.path, &target)?)
+                    Place::Link(linked(archive, &entry.path, &target)?)
                 }
                 DataEntryKind::Directory | DataEntryKind::Special => continue,
             };
-            places.insert(described.path, place);
+            places.insert(entry.path, place);
         }
         Ok(Self {
             archive: archive.to_owned(),
@@ -270,7 +280,7 @@ impl Members {
         if bytes > JSON_BYTES_MAX {
             return Err(PackageErrorKind::TooLarge {
                 archive: self.archive.clone(),
-                what: name.to_owned(),
+                what: name.escape_debug().to_string(),
                 bytes,
                 bytes_max: JSON_BYTES_MAX,
             }

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use fork_fs::{FsError, HashingReader, Operation};
 use serde::de::DeserializeOwned;
 
-use crate::deb_reader::{DataEntry, describe};
 use crate::docker_archive;
 use crate::error::{PackageError, PackageErrorKind};
 use crate::gzip;
-use crate::limit::{Limited, UNPACKED_BYTES_MAX};
+use crate::limit::{Limited, UNPACKED_BYTES_MAX, unpacked_bytes_max};
 use crate::oci::{self, Descriptor, Digest, ImageConfig, Index, Manifest};
+use crate::tar_reader::{DataEntry, TarReader};
 
-/// Largest JSON blob read; registries refuse manifests above 4 MiB.
-pub(crate) const JSON_BYTES_MAX: u64 = 8 << 20;
+/// Largest JSON blob read. Configs of images with a hundred layers have 50 kB. As values it may take
+/// eighty times its size in memory.
+pub(crate) const JSON_BYTES_MAX: u64 = 2 << 20;
 /// Indexes inside indexes followed; `docker buildx` makes two levels.
 const INDEX_DEPTH_MAX: usize = 4;
-
-/// Most entries in a layer; images of whole desktops have about 10^6.
-const ENTRIES_MAX: usize = 10_000_000;
+/// Most layers; the kernel's overlay file system stacks at most 500, Docker 127.
+const LAYERS_MAX: usize = 500;
 
 /// Which image of several to take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,20 +129,16 @@ impl LayerSource {
         &self,
         mut each: impl FnMut(DataEntry, &mut dyn Read) -> Result<(), PackageError>,
     ) -> Result<(), PackageError> {
-        let error = |source| PackageError::archive(&self.path, "a layer", source);
-        let mut stream = HashingReader::new(Limited::new(self.open_tar()?, UNPACKED_BYTES_MAX));
-        let mut archive = tar::Archive::new(&mut stream);
-        for (number, entry) in archive.entries().map_err(error)?.enumerate() {
-            let mut entry = entry.map_err(error)?;
-            if number >= ENTRIES_MAX {
-                return Err(PackageError::malformed(
-                    &self.path,
-                    "too many entries in a layer",
-                ));
-            }
-            if let Some(described) = describe(&self.path, &entry)? {
-                each(described, &mut entry)?;
-            }
+        const WHAT: &str = "a layer";
+        let error = |source| PackageError::archive(&self.path, WHAT, source);
+        let bytes_max = match self.compression {
+            Compression::None => UNPACKED_BYTES_MAX,
+            Compression::Gzip => unpacked_bytes_max(self.bytes),
+        };
+        let mut stream = HashingReader::new(Limited::new(self.open_tar()?, bytes_max));
+        let mut tar = TarReader::new(&mut stream, &self.path, WHAT);
+        while let Some(entry) = tar.advance()? {
+            each(entry, &mut tar.content())?;
         }
         io::copy(&mut stream, &mut io::sink()).map_err(error)?;
         self.require_diff_id(&stream.finish().sha256)
@@ -218,6 +214,7 @@ impl Image {
                 ),
             ));
         }
+        check_layers(directory, manifest.layers.len())?;
         let layers = manifest
             .layers
             .into_iter()
@@ -244,6 +241,17 @@ impl Image {
     ) -> Result<Self, PackageError> {
         docker_archive::open(file, scratch, selection)
     }
+}
+
+/// The same layer may be named any number of times, and each time is read.
+pub(crate) fn check_layers(archive: &Path, count: usize) -> Result<(), PackageError> {
+    if count <= LAYERS_MAX {
+        return Ok(());
+    }
+    Err(PackageError::malformed(
+        archive,
+        format!("the image has {count} layers; the limit is {LAYERS_MAX}"),
+    ))
 }
 
 fn layer_source(

@@ -12,8 +12,9 @@
 //! as arguments. Compressed bytes also depend on the compressor, which `Cargo.lock` pins; digests of
 //! the uncompressed tar (`payload_sha256`, diff ids) do not.
 //!
-//! Every archive that is read is treated as hostile: names that would leave the root are refused,
-//! control data and metadata have size limits, and digests are checked where the format has any.
+//! Every archive that is read is treated as hostile ([`TarReader`]): names that would leave the root
+//! are refused, everything that is kept in memory has a limit, so has what may be unpacked, and
+//! digests are checked where the format has any.
 #![cfg_attr(
     test,
     allow(
@@ -42,11 +43,12 @@ mod layout;
 mod limit;
 mod paths;
 mod rootfs;
+mod tar_reader;
 mod tar_writer;
 mod tree;
 
 pub use control::Paragraph;
-pub use deb_reader::{DataEntry, DataEntryKind, DebReader};
+pub use deb_reader::DebReader;
 pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;
 pub use error::{PackageError, PackageErrorKind};
@@ -54,6 +56,7 @@ pub use image::{Compression, Image, LayerSource, Selection};
 pub use layout::{LayerTar, LayoutWriter, WrittenLayer};
 pub use paths::safe_path;
 pub use rootfs::Rootfs;
+pub use tar_reader::{DataEntry, DataEntryKind, TarReader};
 pub use tar_writer::{Attributes, EntryKind, NameStyle, TarWriter};
 pub use tree::{Node, Tree};
 pub use version::PackageVersion;

@@ -15,7 +15,7 @@ pub fn safe_path(archive: &Path, name: &[u8]) -> Result<String, PackageError> {
     let refuse = || {
         PackageError::from(PackageErrorKind::UnsafePath {
             archive: archive.to_owned(),
-            member: String::from_utf8_lossy(name).escape_debug().to_string(),
+            member: shown(name),
         })
     };
     let text = std::str::from_utf8(name).map_err(|_| refuse())?;
@@ -31,6 +31,17 @@ pub fn safe_path(archive: &Path, name: &[u8]) -> Result<String, PackageError> {
         }
     }
     Ok(parts.join("/"))
+}
+
+/// A name for a message: one line of limited length.
+fn shown(name: &[u8]) -> String {
+    const SHOWN_CHARS_MAX: usize = 200;
+    let text = String::from_utf8_lossy(name);
+    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown.escape_debug().to_string()
 }
 
 /// The directories above a relative path, outermost first, without the root.

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::deb_reader::{DataEntry, DataEntryKind};
 use crate::error::{PackageError, PackageErrorKind};
 use crate::image::LayerSource;
+use crate::tar_reader::{DataEntry, DataEntryKind};
 
 /// Largest file whose content is kept. The status file of a system with 3000 packages has 4 MiB.
 const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// Contents kept, together. The file lists of a desktop's packages have 30 MB.
+const KEPT_BYTES_TOTAL_MAX: usize = 256 << 20;
+/// Most paths; images of whole desktops have about 10^6.
+const NODES_MAX: usize = 2_000_000;
+/// All paths together.
+const PATHS_BYTES_MAX: usize = 256 << 20;
 /// Prefix of a file name that removes the rest of the name from the layers below.
 const WHITEOUT: &str = ".wh.";
 /// File name that removes everything a directory holds from the layers below.
@@ -27,6 +33,9 @@ pub struct Node {
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: BTreeMap<String, Node>,
+    /// Bytes of contents and of paths that were kept, whatever was hidden since.
+    kept_bytes: usize,
+    paths_bytes: usize,
 }
 
 impl Tree {
@@ -35,7 +44,8 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// Fails on damaged layers, on digests that do not match, and on kept files above 64 MiB.
+    /// Fails on damaged layers, on digests that do not match, on kept files above 64 MiB, and when
+    /// the image has more paths or kept contents than any has.
     pub fn read(layers: &[LayerSource], keep: impl Fn(&str) -> bool) -> Result<Self, PackageError> {
         let mut tree = Self::default();
         for layer in layers {
@@ -62,9 +72,16 @@ impl Tree {
     ) -> Result<(), PackageError> {
         // Whiteouts hide what is below, wherever they stand in the layer; so this layer's own
         // entries are collected first.
-        let mut own = Self::default();
+        let mut own: BTreeMap<String, Node> = BTreeMap::new();
         let mut hidden = Vec::new();
+        let Self {
+            kept_bytes,
+            paths_bytes,
+            nodes,
+        } = self;
+        let others = nodes.len();
         layer.read_entries(|entry, content| {
+            let path_bytes = entry.path.len();
             let (directory, name) = match entry.path.rsplit_once('/') {
                 Some((directory, name)) => (directory, name),
                 None => ("", entry.path.as_str()),
@@ -84,10 +101,12 @@ impl Tree {
                 } else {
                     None
                 };
-                own.nodes
-                    .insert(entry.path.clone(), Node { entry, content });
+                *kept_bytes += content.as_ref().map_or(0, Vec::len);
+                own.insert(entry.path.clone(), Node { entry, content });
             }
-            Ok(())
+            *paths_bytes += path_bytes;
+            let nodes = others + own.len() + hidden.len();
+            check_size(layer, nodes, *paths_bytes, *kept_bytes)
         })?;
         for (path, only_below) in hidden {
             self.remove_below(&path);
@@ -95,11 +114,17 @@ impl Tree {
                 self.nodes.remove(&path);
             }
         }
-        for (path, mut node) in own.nodes {
-            if let DataEntryKind::HardLink { target } = &node.entry.kind {
+        for (path, mut node) in own {
+            if let DataEntryKind::HardLink { target } = &node.entry.kind
+                && keep(&path)
+            {
                 // The other name is in this layer and sorted before or after; what matters here is
                 // the content, which the file below the link's target has if it was asked for.
-                node.content = self.get(target).and_then(|node| node.content.clone());
+                let content = self.get(target).and_then(|node| node.content.as_ref());
+                let bytes = content.map_or(0, Vec::len);
+                check_size(layer, 0, 0, self.kept_bytes + bytes)?;
+                node.content = content.cloned();
+                self.kept_bytes += bytes;
             }
             let is_directory = node.entry.kind == DataEntryKind::Directory;
             let was_directory = self
@@ -128,6 +153,26 @@ impl Tree {
             self.nodes.remove(&path);
         }
     }
+}
+
+/// Keeps what is in memory within bounds.
+fn check_size(
+    layer: &LayerSource,
+    nodes: usize,
+    paths_bytes: usize,
+    kept_bytes: usize,
+) -> Result<(), PackageError> {
+    for (what, found, max) in [
+        ("paths", nodes, NODES_MAX),
+        ("bytes of paths", paths_bytes, PATHS_BYTES_MAX),
+        ("bytes of needed files", kept_bytes, KEPT_BYTES_TOTAL_MAX),
+    ] {
+        if found > max {
+            let problem = format!("the image has more than {max} {what}");
+            return Err(PackageError::malformed(layer.path(), problem));
+        }
+    }
+    Ok(())
 }
 
 fn kept(

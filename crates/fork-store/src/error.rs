@@ -41,6 +41,14 @@ pub enum StoreErrorKind {
         /// The file every database has.
         missing: &'static str,
     },
+    /// A directory with files that no store has.
+    #[error("the ledger store `{}` is not read: {problem}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with a file.
+        problem: String,
+    },
     /// A directory to write to that holds something.
     #[error("directory `{}` for a new ledger store is not empty", path.display())]
     DirectoryNotEmpty {
@@ -250,6 +258,7 @@ impl Fault for StoreError {
             StoreErrorKind::Merkle(error) => error.class(),
             StoreErrorKind::Hash(error) => error.class(),
             StoreErrorKind::NotAStore { .. }
+            | StoreErrorKind::Directory { .. }
             | StoreErrorKind::Empty
             | StoreErrorKind::DuplicateAccount { .. }
             | StoreErrorKind::TooManyAccounts { .. }
@@ -287,6 +296,9 @@ impl Fault for StoreError {
                 }
                 _ => "check that the directory holds a whole database and may be read",
             },
+            StoreErrorKind::Directory { .. } => {
+                "RocksDB writes no such file; do not open this store"
+            }
             StoreErrorKind::NotAStore { .. } => {
                 "name the directory that holds the database itself, or a ledger tarball"
             }

@@ -25,6 +25,10 @@ mod deflate;
 mod entry;
 mod error;
 mod examine;
+mod files;
+mod framing;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 mod huffman;
 mod index;
@@ -50,6 +54,7 @@ pub use compare::{
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use examine::{Examined, StoreExaminer, StoreProblems};
+pub use files::{is_store_file, store_file_bytes_max};
 pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
 pub use log_examine::LogExaminer;
@@ -62,5 +67,5 @@ pub use scan::{
     ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, restore_scan, write_scan,
 };
 pub use tarball::{TarballSummary, tarball_name, write_tarball};
-pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball};
+pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball, unpacked_bytes_max};
 pub use writer::{FinishedStore, LedgerStoreWriter, StoreSummary};

@@ -6,6 +6,7 @@ use fork_fs::StagedDir;
 use rust_rocksdb::{DB, DBRawIterator, DBRecoveryMode, Options, ReadOptions};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::files::check_files;
 use crate::log::CURRENT_NAME;
 use crate::unpack::unpack_tarball;
 
@@ -54,6 +55,7 @@ impl StoreReader {
             }
             .into());
         }
+        check_files(path)?;
         let mut options = Options::default();
         options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
         options.set_max_open_files(OPEN_FILES_MAX);

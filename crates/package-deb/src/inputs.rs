@@ -8,7 +8,7 @@ use fork_fs::{FsError, HashingReader, Operation};
 use fork_types::document::{Document, FileRef, LedgerDocument, NetworkDocument, NetworkLedger};
 use fork_types::{LedgerHash, Role};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use sha3::{Digest, Sha3_256};
 
 use crate::error::{DebError, DebErrorKind};
@@ -144,7 +144,7 @@ impl Inputs {
         let (config_path, config) = read(&network.config)?;
         let (prefork_path, prefork_config) = read(&network.prefork_config)?;
         let (hashes_path, hashes) = read(&network.hashes)?;
-        let _: Value = json(&prefork_path, "JSON file", &prefork_config)?;
+        let _: IgnoredAny = json(&prefork_path, "JSON file", &prefork_config)?;
         let inputs = Self {
             network_sha256: sha256(&bytes),
             config,

@@ -5,6 +5,10 @@ use fork_types::{LedgerHash, Role};
 use serde_json::Value;
 
 use crate::config_schema;
+use crate::limited_json::limited_value;
+
+/// Most values of a config. The packaged ones have about fifty.
+const VALUES_MAX: usize = 100_000;
 
 /// What a config says, as far as it can be read.
 #[derive(Debug)]
@@ -16,17 +20,17 @@ pub struct ConfigView {
 }
 
 impl ConfigView {
-    /// Reads a config. serde_json refuses nesting beyond 128 by itself.
+    /// Reads a config of at most 100,000 values. serde_json refuses nesting beyond 128 by itself.
     ///
     /// # Errors
     ///
     /// Fails on what is no JSON object.
     pub fn read(bytes: &[u8], is_automode: bool) -> Result<Self, String> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let value = limited_value(bytes, VALUES_MAX).map_err(|error| shown(&error.to_string()))?;
         if !value.is_object() {
             return Err("it is not a JSON object".to_owned());
         }
-        let strict = config_schema::check(bytes, is_automode);
+        let strict = config_schema::check(bytes, is_automode).map_err(|problem| shown(&problem));
         Ok(Self { value, strict })
     }
 
@@ -89,4 +93,10 @@ impl ConfigView {
     pub fn s3_data_hash(&self, role: Role) -> Option<&str> {
         self.text(&format!("{}/s3_data_hash", Self::ledger_pointer(role)))
     }
+}
+
+/// The start of a message; it may quote the config.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 500;
+    text.chars().take(SHOWN_CHARS_MAX).collect()
 }

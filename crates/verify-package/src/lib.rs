@@ -38,6 +38,7 @@ mod figures;
 mod html;
 mod human;
 mod ledgers;
+mod limited_json;
 mod pass;
 mod reference;
 mod report;

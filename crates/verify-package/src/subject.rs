@@ -30,8 +30,10 @@ pub(crate) const ENTRIES_MAX: usize = 1000;
 pub(crate) const PATH_BYTES_MAX: usize = 512;
 /// Largest file. The tarball of ten million accounts has 3 GB.
 pub(crate) const FILE_BYTES_MAX: u64 = 8 << 30;
-/// Largest config that is read.
-pub(crate) const CONFIG_BYTES_MAX: u64 = 64 << 20;
+/// Largest package. Beyond it not even a digest is taken.
+pub(crate) const DEB_BYTES_MAX: u64 = 16 << 30;
+/// Largest config that is read. The packaged ones have 2 kB, one with accounts in it some MB.
+pub(crate) const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// Which form a package has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +228,10 @@ impl Subject {
         let tasks = Tasks::new(scratch);
         let mut sha256 = None;
         let read = rayon::scope(|scope| {
-            if let Some(deb) = &args.deb {
+            let is_small = |path: &&PathBuf| {
+                fork_fs::file_bytes(path).is_ok_and(|bytes| bytes <= DEB_BYTES_MAX)
+            };
+            if let Some(deb) = args.deb.as_ref().filter(is_small) {
                 let sha256 = &mut sha256;
                 scope.spawn(move |_| *sha256 = Some(fork_fs::sha256_file(deb)));
             }

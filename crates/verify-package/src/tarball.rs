@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 use fork_fs::{FsError, Operation};
+use fork_store::{is_store_file, store_file_bytes_max, unpacked_bytes_max};
 use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
@@ -14,13 +15,6 @@ use crate::subject::{Content, SubjectError};
 const MEMBERS_MAX: usize = 10_000;
 /// Longest member name.
 const NAME_BYTES_MAX: usize = 100;
-/// Unpacked bytes that are always allowed.
-const UNPACKED_BYTES_FREE: u64 = 64 << 20;
-/// Unpacked bytes for one packed byte; logs of plain accounts have three, of zkApps with empty state
-/// under twenty, and deflate could have a thousand.
-const UNPACKED_RATIO_MAX: u64 = 100;
-/// Unpacked bytes in any case: fifty million accounts.
-const UNPACKED_BYTES_MAX: u64 = 32 << 30;
 /// Bytes that may follow the end of the archive; `tar` fills up to 10,240.
 const TRAILER_BYTES_MAX: u64 = 1 << 20;
 /// Unexpected members that are listed.
@@ -61,12 +55,7 @@ impl TarballFacts {
         let mut stream = Stream {
             inner: GzDecoder::new(file),
             bytes: 0,
-            bytes_max: UNPACKED_BYTES_MAX.min(
-                content
-                    .bytes
-                    .saturating_mul(UNPACKED_RATIO_MAX)
-                    .saturating_add(UNPACKED_BYTES_FREE),
-            ),
+            bytes_max: unpacked_bytes_max(content.bytes),
             problem: None,
         };
         facts.unpack(&mut stream)?;
@@ -136,6 +125,13 @@ impl TarballFacts {
                 self.problem(format!(
                     "`{name}` has mode {mode:04o} and cannot be read by all"
                 ));
+            }
+            let (bytes, bytes_max) = (entry.size(), store_file_bytes_max(name));
+            if bytes > bytes_max {
+                self.problem(format!(
+                    "`{name}` has {bytes} bytes; the limit for such a file is {bytes_max}"
+                ));
+                continue;
             }
             if !self.copy(name, &mut entry)? {
                 return Ok(());
@@ -215,16 +211,7 @@ impl TarballFacts {
 /// A name as RocksDB gives one to a file of a database.
 fn store_file(name: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(name).ok()?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let numbered = |prefix: &str| name.strip_prefix(prefix).is_some_and(digits);
-    let stem = |suffix: &str| name.strip_suffix(suffix).is_some_and(digits);
-    let is_known = matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG")
-        || numbered("MANIFEST-")
-        || numbered("OPTIONS-")
-        || numbered("LOG.old.")
-        || stem(".log")
-        || stem(".sst");
-    (is_known && name.len() <= NAME_BYTES_MAX).then_some(name)
+    (is_store_file(name) && name.len() <= NAME_BYTES_MAX).then_some(name)
 }
 
 /// The unpacked bytes, counted; what goes wrong with them is kept.

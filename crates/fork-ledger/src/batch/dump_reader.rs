@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::{AccountBatch, AccountReader, BATCH_ACCOUNTS};
 use crate::binprot::{BinProtError, decode_account};
 use crate::dump::{DumpDefect, Frame, FrameError, MAGIC, read_frame, read_header};
+use crate::json::stream::ACCOUNTS_MAX;
 use crate::json::{ListedAccountError, StreamError};
 
 /// Reads an account dump ([`crate::dump`]) in batches, decoded on all threads.
@@ -76,12 +77,12 @@ impl<R: Read> DumpReader<R> {
             match read_frame(&mut self.source, self.accounts, &mut self.bytes) {
                 Ok(Frame::Account) => {
                     ranges.push(start..self.bytes.len());
-                    self.accounts =
-                        self.accounts
-                            .checked_add(1)
-                            .ok_or(StreamError::TooManyAccounts {
-                                accounts_max: u32::MAX,
-                            })?;
+                    if self.accounts == ACCOUNTS_MAX {
+                        return Err(StreamError::TooManyAccounts {
+                            accounts_max: ACCOUNTS_MAX,
+                        });
+                    }
+                    self.accounts += 1;
                 }
                 Ok(Frame::End) => self.progress = Progress::End,
                 Err(error) => {

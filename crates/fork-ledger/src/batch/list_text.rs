@@ -8,7 +8,7 @@ use crate::json::blocks::{
     BLOCK_BYTES, Block, BlockReader, BlocksEnd, Failing, TextPosition, Unread,
 };
 use crate::json::replay::replay_list;
-use crate::json::stream::shown_public_key;
+use crate::json::stream::{ACCOUNTS_MAX, shown_public_key};
 use crate::json::{AccountJson, StreamError};
 
 /// Most text in a batch, in bytes: 32 kB for each account, three times what the largest has. More
@@ -179,7 +179,7 @@ impl<R: Read, E: std::error::Error + 'static> ListText<R, E> {
         let total = u32::try_from(batch.len())
             .ok()
             .and_then(|accounts| self.accounts_read.checked_add(accounts))
-            .filter(|_| !is_cut);
+            .filter(|total| !is_cut && *total <= ACCOUNTS_MAX);
         match total {
             _ if batch.is_empty() => None,
             Some(total) => {

@@ -11,6 +11,7 @@ use super::{AccountBatch, BATCH_ACCOUNTS, rules};
 use crate::json::blocks::{BLOCK_BYTES, Block, BlockReader, BlocksEnd};
 use crate::json::fast::{FastParser, general};
 use crate::json::replay::replay;
+use crate::json::stream::ACCOUNTS_MAX;
 use crate::json::{
     AccountError, AccountJson, ForkRules, ListedAccountError, StreamError, VerificationKeyCache,
     from_fork_config, v1_from_json,
@@ -305,8 +306,9 @@ fn total(before: u32, more: usize) -> Result<u32, StreamError<ListedAccountError
     u32::try_from(more)
         .ok()
         .and_then(|more| before.checked_add(more))
+        .filter(|total| *total <= ACCOUNTS_MAX)
         .ok_or(StreamError::TooManyAccounts {
-            accounts_max: u32::MAX,
+            accounts_max: ACCOUNTS_MAX,
         })
 }
 

@@ -44,6 +44,10 @@ mod reader;
 pub use reader::{BoundedReader, ITEM_BYTES_MAX, ReadBudget};
 pub(super) use reader::{Preamble, PreambleProblem};
 
+/// Most accounts of a list, 2^25: a hundred times what mainnet has. The formats have room for more,
+/// the machines that work on them have not.
+pub const ACCOUNTS_MAX: u32 = 1 << 25;
+
 /// Most items of `balances` that are kept. Any item makes the ledger unusable, so this only bounds
 /// memory.
 const BALANCES_LEN_MAX: usize = 1024;
@@ -188,7 +192,7 @@ impl<F, E: std::error::Error + 'static> AccountSink<'_, F, E> {
         Self {
             visit,
             count: 0,
-            accounts_max: u32::MAX,
+            accounts_max: ACCOUNTS_MAX,
             first_public_key: None,
             failure: None,
             budget: None,

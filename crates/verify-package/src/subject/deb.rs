@@ -6,7 +6,10 @@ use std::path::Path;
 use fork_fs::{FsError, Operation};
 use fork_package::{DataEntry, DataEntryKind, DebReader, ar};
 
-use super::{Content, ENTRIES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind, spool};
+use super::{
+    Content, DEB_BYTES_MAX, ENTRIES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind,
+    limit, spool,
+};
 
 /// Reads the package; files are copied to `scratch`, and `start` gets each when it is there.
 pub(super) fn read(
@@ -14,6 +17,11 @@ pub(super) fn read(
     scratch: &Path,
     start: &mut dyn FnMut(&str, &Content),
 ) -> Result<Subject, SubjectError> {
+    limit(
+        "size of the package in bytes",
+        fork_fs::file_bytes(path)?,
+        DEB_BYTES_MAX,
+    )?;
     let reader = DebReader::open(path)?;
     let mut subject = Subject::new(SubjectKind::Deb, path);
     subject.other_members = other_members(path)?;

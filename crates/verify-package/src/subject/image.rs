@@ -8,8 +8,8 @@ use fork_package::{Image, LayerSource, PackageError, Selection};
 
 use super::directory::{INFO, STATUS, apply_database, info, is_about, parents};
 use super::{
-    DATA_DIRECTORY, ENTRIES_MAX, Entry, EntryKind, Subject, SubjectError, SubjectKind, UNIT, deb,
-    limit,
+    DATA_DIRECTORY, ENTRIES_MAX, Entry, EntryKind, FILE_BYTES_MAX, Subject, SubjectError,
+    SubjectKind, UNIT, deb, limit,
 };
 use crate::args::ImageRef;
 
@@ -112,6 +112,17 @@ fn below(path: &str, directory: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// Keeps what is copied within bounds, whatever the number of layers.
+fn check_size<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<(), SubjectError> {
+    let (mut count, mut bytes) = (0, 0);
+    for entry in entries {
+        count += 1;
+        bytes += entry.file().map_or(0, |content| content.bytes);
+    }
+    limit("number of files", count, ENTRIES_MAX as u64)?;
+    limit("size of all files in bytes", bytes, FILE_BYTES_MAX)
+}
+
 fn add_layer(
     layer: &LayerSource,
     wanted: &Wanted<'_>,
@@ -147,14 +158,13 @@ fn add_layer(
                 Some(_) => Ok(()),
                 None if wanted.concerns(&entry.path) => {
                     let spooled = deb::kind(layer.path(), &entry, content, scratch);
-                    spooled.map(|kind| {
+                    spooled.and_then(|kind| {
                         own.insert(entry.path.clone(), deb::described(&entry, kind));
+                        check_size(own.values().chain(seen.values()))
                     })
                 }
                 None => Ok(()),
             };
-            let outcome = outcome
-                .and_then(|()| limit("number of files", own.len() as u64, ENTRIES_MAX as u64));
             match outcome {
                 Ok(()) => Ok(()),
                 Err(SubjectError::Package(error)) => Err(error),

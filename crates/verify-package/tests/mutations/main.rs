@@ -165,6 +165,10 @@ fn every_check_is_failed_by_some_mutation() {
         let reason = NEVER_FAIL.iter().find(|(id, _)| *id == of_genesis);
         let is_failed = failed.contains(check.id) || failed.contains(of_genesis.as_str());
         let is_dpkg = check.id == "package.dpkg" && !has_dpkg();
+        // `tests/node.rs` and `tests/against.rs` have tables of their own.
+        if check.id.starts_with("daemon.") || check.id.starts_with("against.") {
+            continue;
+        }
         assert!(
             is_dpkg || is_failed != reason.is_some(),
             "{}: failed by a mutation: {is_failed}, said never to fail: {}",

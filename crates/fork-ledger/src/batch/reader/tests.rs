@@ -282,7 +282,7 @@ fn memory_is_bounded() {
         let outcome = later(AccountReader::new(&mut source, Era::Mesa, true));
         let error = outcome.unwrap_err();
         let expected = [
-            "no account was complete within 16777216 bytes",
+            "no account was complete within 2097152 bytes",
             "key must be a string",
         ];
         assert!(expected.iter().any(|text| error.contains(text)), "{error}");

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 
 /// Most bytes read without completing an account: far above any account (about 10 kB) and above
-/// the other members of the documents accounts come in, far below what would hurt. This is what
-/// bounds the length of a string and of an ignored member.
-pub const ITEM_BYTES_MAX: u64 = 16 << 20;
+/// the other members of the documents accounts come in, far below what would hurt: as values, JSON
+/// may take eighty times its size in memory. This is what bounds the length of a string and of an
+/// ignored member.
+pub const ITEM_BYTES_MAX: u64 = 2 << 20;
 
 /// Read in one go; larger buffers measured no faster.
 const BUFFER_BYTES: usize = 256 << 10;
