@@ -376,6 +376,13 @@ fn every_command_speaks_json() {
     );
     assert_eq!(image, place.document("image/image.json"));
     assert!(names(&place.path("image")).contains(&"index.json".to_owned()));
+    let network_file = file("network.toml");
+    let prefork_config = file("prefork_config.json");
+    let mut verify = vec!["--candidate", "candidate", "--network", &network_file];
+    verify.extend(["--prefork-config", &prefork_config, "--output", "report"]);
+    let report = place.json("verify-package", &[&["--deb", "deb"], &verify[..]].concat());
+    assert_eq!(report, place.document("report/report.json"));
+    assert_eq!(report["failed"], 0, "{report}");
 
     let tarball = place.tarball("ledger-genesis");
     let root = network["ledgers"][0]["hash"].as_str().unwrap();
@@ -422,7 +429,7 @@ fn every_command_speaks_json() {
     let mut arguments = vec!["--dry-run", "--file", text(&pipeline)];
     arguments.extend(variables.iter().flat_map(|variable| ["--env", variable]));
     let plan = place.json("run-pipeline", &arguments);
-    assert_eq!(plan.as_array().map(Vec::len), Some(5));
+    assert_eq!(plan.as_array().map(Vec::len), Some(7));
     no_partial(&place.path(""));
 }
 
