@@ -26,12 +26,14 @@
 //!
 //! [`BatchReader`] is for callers that need the JSON of the accounts as well.
 
+use std::borrow::Borrow;
+
 use fork_types::{Era, TokenId};
 use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
 use crate::account::{Account, V1Account};
-use crate::hash::{HashError, hash_accounts, hash_v1_accounts};
+use crate::hash::{HashError, hash_accounts, hash_accounts_here, hash_v1_accounts};
 use crate::json::{
     AccountError, AccountJson, ForkRules, ListedAccountError, VerificationKeyCache,
     from_fork_config, v1_from_json,
@@ -151,6 +153,21 @@ impl LeafHasher {
     /// Fails on a zkApp state of another era than `era`.
     pub fn hash_as(&self, era: Era, accounts: &[Account]) -> Result<Vec<Fp>, HashError> {
         hash_accounts(era, accounts, &self.hashes)
+    }
+}
+
+impl LeafHasher {
+    /// As [`Self::hash_as`], on the calling thread alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails on a zkApp state of another era than `era`.
+    pub fn hash_here<A: Borrow<Account>>(
+        &self,
+        era: Era,
+        accounts: &[A],
+    ) -> Result<Vec<Fp>, HashError> {
+        hash_accounts_here(era, accounts, &self.hashes)
     }
 }
 

@@ -24,9 +24,12 @@ use piece::{Found, Piece, Work};
 
 /// Accounts of a store read at a time where there is no list beside it.
 const ACCOUNTS_PER_BATCH: usize = 8192;
-/// Leaves that one thread works on at a time: enough to fill the lanes of the hash with those that
-/// the ledgers do not share, few enough to keep all threads busy to the end of a batch.
-const LEAVES_PER_PIECE: usize = 512;
+/// Leaves that one thread works on at a time: as many as keep all threads busy to the end of a batch,
+/// because of few zkApps most fill the last lanes of the hash badly; but not more than help.
+const LEAVES_PER_PIECE: std::ops::RangeInclusive<usize> = 128..=1024;
+
+/// Pieces of a batch for each thread.
+const PIECES_PER_THREAD: usize = 4;
 
 /// How a store is read.
 #[derive(Debug)]
@@ -202,13 +205,16 @@ pub(crate) fn run(
 /// Works on a batch of every ledger, in pieces, on all threads.
 fn work_on(work: &Work<'_>, first: u64, batches: &[Batch]) -> Vec<Vec<Found>> {
     let leaves = batches.iter().map(Batch::len).max().unwrap_or(0);
-    (0..leaves.div_ceil(LEAVES_PER_PIECE))
+    let per_thread = ACCOUNTS_PER_BATCH / (PIECES_PER_THREAD * rayon::current_num_threads());
+    let length = per_thread.clamp(*LEAVES_PER_PIECE.start(), *LEAVES_PER_PIECE.end());
+    (0..leaves.div_ceil(length))
         .into_par_iter()
+        .with_max_len(1)
         .map(|number| {
-            let start = number * LEAVES_PER_PIECE;
+            let start = number * length;
             let pieces: Vec<Piece<'_>> = batches
                 .iter()
-                .map(|batch| Piece::new(&batch.list, &batch.store, start, LEAVES_PER_PIECE))
+                .map(|batch| Piece::new(&batch.list, &batch.store, start, length))
                 .collect();
             work.take(first + start as u64, &pieces)
         })

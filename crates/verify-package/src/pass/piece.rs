@@ -150,10 +150,13 @@ impl Work<'_> {
             later.push(of_later);
         }
         let hashes = if self.source == Era::V1 {
-            shared(&first, |accounts| Ok(hash_v1_accounts(accounts)))
+            shared(&first, |accounts| {
+                let accounts: Vec<V1Account> = accounts.iter().copied().cloned().collect();
+                Ok(hash_v1_accounts(&accounts))
+            })
         } else {
             shared(&later, |accounts| {
-                self.hasher.hash_as(self.source, accounts)
+                self.hasher.hash_here(self.source, accounts)
             })
         };
         match hashes {
@@ -205,7 +208,7 @@ impl Work<'_> {
 
     fn hash_stores(&self, found: &mut [Found], stored: &[Vec<&Account>]) {
         let hashes = shared(stored, |accounts| {
-            self.hasher.hash_as(self.target, accounts)
+            self.hasher.hash_here(self.target, accounts)
         });
         match hashes {
             Ok(hashes) => {
@@ -224,7 +227,7 @@ impl Work<'_> {
 
     /// Leaves of the migrated accounts: those of equal stored ones, and hashes of the others.
     fn hash_migrated(&self, found: &mut Found, compared: Compared) {
-        let others = self.hasher.hash_as(self.target, &compared.others);
+        let others = self.hasher.hash_here(self.target, &compared.others);
         let mut others = match others {
             Ok(hashes) => hashes.into_iter(),
             Err(error) => {
@@ -254,7 +257,10 @@ fn own(found: &mut [Found], stored: &[Vec<&Account>]) {
         })
         .collect();
     let lists: Vec<Vec<&_>> = ids.iter().map(|ids| ids.iter().collect()).collect();
-    let tokens = shared(&lists, |ids| Ok::<_, HashError>(derive_token_ids(ids)));
+    let tokens = shared(&lists, |ids| {
+        let ids: Vec<_> = ids.iter().copied().copied().collect();
+        Ok::<_, HashError>(derive_token_ids(&ids))
+    });
     let tokens = tokens.unwrap_or_default();
     for ((found, ids), tokens) in found.iter_mut().zip(ids).zip(tokens) {
         let owned = ids.into_iter().zip(tokens);
@@ -325,11 +331,11 @@ fn add(totals: &mut Totals, is_default: bool, balance: u64) {
 ///
 /// Ledgers of one fork have the same accounts at the same leaves but for those that changed between
 /// two epochs.
-fn shared<K: Clone + PartialEq, V: Copy>(
-    lists: &[Vec<&K>],
-    compute: impl FnOnce(&[K]) -> Result<Vec<V>, HashError>,
+fn shared<'a, K: PartialEq, V: Copy>(
+    lists: &[Vec<&'a K>],
+    compute: impl FnOnce(&[&'a K]) -> Result<Vec<V>, HashError>,
 ) -> Result<Vec<Vec<V>>, HashError> {
-    let mut distinct: Vec<K> = Vec::new();
+    let mut distinct: Vec<&K> = Vec::new();
     let mut places: Vec<Vec<usize>> = Vec::with_capacity(lists.len());
     for list in lists {
         let mut own = Vec::with_capacity(list.len());
@@ -341,7 +347,7 @@ fn shared<K: Clone + PartialEq, V: Copy>(
                 .and_then(|(_, places)| places.get(position).copied());
             own.push(same.unwrap_or(distinct.len()));
             if same.is_none() {
-                distinct.push((*item).clone());
+                distinct.push(item);
             }
         }
         places.push(own);
@@ -367,8 +373,8 @@ mod tests {
         let lists: [&[u64]; 3] = [&[1, 2, 3], &[1, 5, 3, 4], &[9, 5]];
         let lists = lists.map(|list| list.iter().collect());
         let found = shared(&lists, |items| {
-            assert_eq!(items, [1, 2, 3, 5, 4, 9]);
-            Ok(items.iter().map(|item| item * item).collect())
+            assert_eq!(items, [&1, &2, &3, &5, &4, &9]);
+            Ok(items.iter().map(|item| *item * *item).collect())
         });
         assert_eq!(
             found.unwrap(),
