@@ -2,12 +2,12 @@
 //!
 //! [`examine_store`](crate::examine_store) hashes by itself. A verifier of several ledgers of one fork
 //! wants to hash what they share once and to look at every account, so here the caller takes the
-//! accounts, and gives back what follows from them.
+//! accounts, and says what follows from them.
 
 use fork_ledger::account::Account;
 use fork_ledger::binprot::decode_account;
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
-use fork_types::{Era, LedgerHash, PublicKey, TokenId};
+use fork_types::{Era, LedgerHash};
 use rayon::prelude::*;
 
 use crate::compare::stored_root;
@@ -68,7 +68,6 @@ pub struct StoreExaminer<'a> {
     /// Leaf of the next place to hand out.
     next: u64,
     ended: bool,
-    index: AccountIndex,
     problems: StoreProblems,
 }
 
@@ -90,7 +89,6 @@ impl<'a> StoreExaminer<'a> {
             pending: None,
             next: 0,
             ended: false,
-            index: AccountIndex::default(),
             problems: StoreProblems::default(),
         })
     }
@@ -147,21 +145,6 @@ impl<'a> StoreExaminer<'a> {
         self.problems.accounts.is_empty()
     }
 
-    /// Takes note of the next account and of the token it owns.
-    ///
-    /// # Errors
-    ///
-    /// Fails on more accounts than a ledger has room for.
-    pub fn record(
-        &mut self,
-        public_key: PublicKey,
-        token_id: TokenId,
-        owned: TokenId,
-    ) -> Result<(), StoreError> {
-        self.index.push(public_key, token_id, Some(owned))?;
-        Ok(())
-    }
-
     /// The root node as it is stored, which is all that a daemon looks at.
     ///
     /// # Errors
@@ -177,16 +160,19 @@ impl<'a> StoreExaminer<'a> {
         self.problems
     }
 
-    /// Compares all other entries with what the recorded accounts, whose tree is `tree`, ask for.
+    /// Compares all other entries with what the accounts, in `index` and `tree`, ask for.
     ///
     /// # Errors
     ///
     /// Fails when RocksDB cannot read.
-    pub fn finish(self, tree: &MerkleTree) -> Result<(Examined, StoreProblems), StoreError> {
+    pub fn finish(
+        self,
+        index: AccountIndex,
+        tree: &MerkleTree,
+    ) -> Result<(Examined, StoreProblems), StoreError> {
         let Self {
             store,
             layout,
-            index,
             mut problems,
             ..
         } = self;

@@ -106,16 +106,20 @@ pub(crate) struct Duplicate {
     pub(crate) token_id: TokenId,
 }
 
-/// The accounts pushed so far, in leaf order.
+/// Who owns which leaf: accounts pushed in leaf order. From it follow all text records of a store.
 #[derive(Debug, Default)]
-pub(crate) struct AccountIndex {
+pub struct AccountIndex {
     rows: Vec<Row>,
 }
 
 impl AccountIndex {
     /// Adds the account of the next leaf, and the token it owns if that is known; returns its
     /// index.
-    pub(crate) fn push(
+    ///
+    /// # Errors
+    ///
+    /// Fails on more accounts than [`ACCOUNTS_MAX`].
+    pub fn push(
         &mut self,
         public_key: PublicKey,
         token_id: TokenId,

@@ -55,7 +55,9 @@ pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
 pub use examine::{Examined, StoreExaminer, StoreProblems};
 pub use files::{is_store_file, store_file_bytes_max};
-pub use index::{ACCOUNTS_MAX, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count};
+pub use index::{
+    ACCOUNTS_MAX, AccountIndex, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count,
+};
 pub use key::{DepthError, Key, KeyError, KeyLayout};
 pub use log_examine::LogExaminer;
 pub use log_reader::LogDefect;

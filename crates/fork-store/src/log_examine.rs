@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fork_ledger::account::Account;
 use fork_ledger::binprot::decode_account;
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
-use fork_types::{Era, PublicKey, TokenId};
+use fork_types::Era;
 use rayon::prelude::*;
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -42,7 +42,6 @@ pub struct LogExaminer {
     end: u64,
     /// Whether the accounts are over.
     ended: bool,
-    index: AccountIndex,
     buffer: Vec<u8>,
 }
 
@@ -67,7 +66,6 @@ impl LogExaminer {
             first: 0,
             end: 0,
             ended: false,
-            index: AccountIndex::default(),
             buffer: Vec::new(),
         })
     }
@@ -106,36 +104,21 @@ impl LogExaminer {
         Ok(accounts)
     }
 
-    /// Takes note of the next account and of the token it owns.
+    /// Compares all other entries with what the accounts, in `index` and `tree`, ask for.
     ///
     /// # Errors
     ///
-    /// Fails on more accounts than a ledger has room for.
-    pub fn record(
-        &mut self,
-        public_key: PublicKey,
-        token_id: TokenId,
-        owned: TokenId,
-    ) -> Result<(), StoreError> {
-        self.index.push(public_key, token_id, Some(owned))?;
-        Ok(())
-    }
-
-    /// Compares all other entries with what the recorded accounts, whose tree is `tree`, ask for.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::take`]; and when not all accounts were taken and recorded, or the tree is of
+    /// As [`Self::take`]; and when not all accounts were taken, or index or tree are of
     /// another number of accounts.
-    pub fn finish(self, tree: &MerkleTree) -> Result<Examined, StoreError> {
+    pub fn finish(self, index: AccountIndex, tree: &MerkleTree) -> Result<Examined, StoreError> {
         let accounts = tree.len() as u64;
-        if self.next != accounts || self.index.len() != accounts {
+        if self.next != accounts || index.len() != accounts {
             return Err(self.unproven(Problem::AccountCount {
                 expected: accounts,
-                found: self.next.min(self.index.len()),
+                found: self.next.min(index.len()),
             }));
         }
-        let index = self.index.sort();
+        let index = index.sort();
         if let Some(duplicate) = index.duplicates().next() {
             let problem = Problem::DuplicateAccount {
                 first: duplicate.first,

@@ -400,17 +400,14 @@ impl<'a> Expected<'a> {
     /// the most significant bit on, filled up with zeros to whole bytes of the deepest path.
     fn push_path(&self, first: u8, bits: u8, index: u64, out: &mut Vec<u8>) {
         let bytes = self.layout.depth().div_ceil(8);
+        // At most 56 branches in seven bytes.
+        let path = index << (8 * u32::from(bytes) - u32::from(bits));
         out.push(first);
-        let start = out.len();
-        out.resize(start + usize::from(bytes), 0);
-        for place in 0..bits {
-            let branch = index >> (bits - 1 - place) & 1;
-            if branch == 1
-                && let Some(byte) = out.get_mut(start + usize::from(place / 8))
-            {
-                *byte |= 0x80 >> (place % 8);
-            }
-        }
+        out.extend(
+            path.to_be_bytes()
+                .iter()
+                .skip(size_of::<u64>() - usize::from(bytes)),
+        );
     }
 }
 

@@ -17,8 +17,8 @@ use fork_ledger::hash::derive_token_id;
 use fork_ledger::merkle::MerkleTree;
 use fork_store::log::{CURRENT_NAME, LOG_NAME, LogDirectory, MANIFEST_NAME};
 use fork_store::{
-    Examined, FinishedStore, LedgerStoreWriter, LogDefect, LogExaminer, Problem, StoreError,
-    StoreErrorKind, StoreProof, prove_log, prove_store, write_tarball,
+    AccountIndex, Examined, FinishedStore, LedgerStoreWriter, LogDefect, LogExaminer, Problem,
+    StoreError, StoreErrorKind, StoreProof, prove_log, prove_store, write_tarball,
 };
 use fork_types::{Class, Era, Fault};
 use proptest::prelude::*;
@@ -77,6 +77,7 @@ impl Written {
         let depth = self.tree.depth();
         let mut examiner = LogExaminer::open(directory, ERA, depth)?;
         let mut found = Vec::new();
+        let mut index = AccountIndex::default();
         for count in [1, 4095, 2, 777].into_iter().cycle() {
             let accounts = examiner.take(count)?;
             if accounts.is_empty() {
@@ -84,14 +85,14 @@ impl Written {
             }
             for account in &accounts {
                 let owns = derive_token_id(&account.public_key, account.token_id);
-                examiner.record(account.public_key, account.token_id, owns)?;
+                index.push(account.public_key, account.token_id, Some(owns))?;
             }
             found.extend(accounts);
         }
         if found.is_empty() {
-            return examiner.finish(&self.tree);
+            return examiner.finish(index, &self.tree);
         }
-        examiner.finish(&tree(ERA, depth, &found))
+        examiner.finish(index, &tree(ERA, depth, &found))
     }
 
     /// Proves a copy with another log.

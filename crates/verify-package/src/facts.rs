@@ -71,17 +71,45 @@ impl Facts {
         scratch: &Path,
         stages: &mut Stages,
     ) -> Result<Self, VerifyError> {
+        std::thread::scope(|threads| {
+            // A processor's idle moments are enough for it.
+            let dpkg = args
+                .subject
+                .deb
+                .as_deref()
+                .map(|path| threads.spawn(|| DpkgFacts::of_deb(path, scratch)));
+            let mut facts = Self::gather_own(args, reference, scratch, stages)?;
+            facts.dpkg = match dpkg {
+                Some(dpkg) => dpkg
+                    .join()
+                    .unwrap_or_else(|_| DpkgFacts::not_asked("asking it failed")),
+                None => {
+                    let network = facts.reference.network.package_name();
+                    dpkg_of_root(args, &facts.subject, network, scratch)
+                }
+            };
+            stages.end("dpkg");
+            Ok(facts)
+        })
+    }
+
+    /// All but what dpkg says.
+    fn gather_own(
+        args: &Args,
+        reference: Reference,
+        scratch: &Path,
+        stages: &mut Stages,
+    ) -> Result<Self, VerifyError> {
         let network = reference.network.package_name().to_owned();
         let (kind, _) = Subject::describe(&args.subject);
-        let (subject, (candidate_files, dpkg)) = rayon::join(
+        let (subject, candidate_files) = rayon::join(
             || Subject::read(&args.subject, &network, scratch),
-            || (candidate_files(&reference), dpkg_of_deb(args, scratch)),
+            || candidate_files(&reference),
         );
         let (subject, unpacked) = match subject {
             Ok((subject, unpacked)) => (Ok(subject), unpacked),
             Err(error) => (Err(error.full_text()), BTreeMap::new()),
         };
-        let dpkg = dpkg.unwrap_or_else(|| dpkg_of_root(args, &subject, &network, scratch));
         stages.end("read");
 
         let (config_path, config) = match &subject {
@@ -140,7 +168,7 @@ impl Facts {
         Ok(Self {
             subject,
             kind,
-            dpkg,
+            dpkg: DpkgFacts::not_asked("it was not asked yet"),
             reference,
             config,
             config_path,
@@ -175,12 +203,6 @@ fn unreadable() -> [Result<String, String>; 3] {
 pub(crate) const SLOT_POINTER: &str = "/proof/fork/global_slot_since_genesis";
 /// Where it has its time.
 pub(crate) const TIME_POINTER: &str = "/genesis/genesis_state_timestamp";
-
-/// What dpkg says of a package file; it is read meanwhile.
-fn dpkg_of_deb(args: &Args, scratch: &Path) -> Option<DpkgFacts> {
-    let path = args.subject.deb.as_deref()?;
-    Some(DpkgFacts::of_deb(path, scratch))
-}
 
 /// What dpkg says of an installed package, which must have been looked at before.
 fn dpkg_of_root(

@@ -183,7 +183,7 @@ fn examine_as(
         .into_par_iter()
         .with_max_len(1)
         .zip(trees)
-        .zip(&lanes)
+        .zip(&mut lanes)
         .zip(store_problems)
         .zip(is_log)
         .map(
@@ -377,8 +377,9 @@ fn sources(
 fn store_facts(
     examiner: Option<Examiner<'_>>,
     tree: Option<MerkleTree>,
-    lane: &Lane,
+    lane: &mut Lane,
 ) -> StoreFacts {
+    let index = std::mem::take(&mut lane.index);
     let mut facts = StoreFacts {
         problem: lane.store_problem.clone(),
         accounts: lane.store_leaves.len() as u64,
@@ -388,7 +389,7 @@ fn store_facts(
     };
     match (examiner, tree) {
         (None, _) | (Some(Examiner::Log(_)), None) => {}
-        (Some(Examiner::Log(examiner)), Some(tree)) => match examiner.finish(&tree) {
+        (Some(Examiner::Log(examiner)), Some(tree)) => match examiner.finish(index, &tree) {
             Ok(examined) => {
                 // Every hash node was compared, this one too.
                 facts.stored_root = Some(examined.root);
@@ -405,7 +406,7 @@ fn store_facts(
                 facts.problems = examiner.into_problems();
                 return facts;
             };
-            match examiner.finish(&tree) {
+            match examiner.finish(index, &tree) {
                 Ok((proof, problems)) => {
                     facts.proof = Some(proof);
                     facts.problems = problems;

@@ -12,7 +12,7 @@ use std::io::BufReader;
 use fork_ledger::account::Account;
 use fork_ledger::batch::{AccountBatch, LeafHasher, ListReader};
 use fork_ledger::migrate::{Audit, Rule, Totals};
-use fork_store::{LogExaminer, StoreError, StoreExaminer};
+use fork_store::{AccountIndex, LogExaminer, StoreError, StoreExaminer};
 use fork_types::Era;
 use pasta_poseidon::Fp;
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ use piece::{Found, Piece, Work};
 const ACCOUNTS_PER_BATCH: usize = 8192;
 /// Leaves that one thread works on at a time: as many as keep all threads busy to the end of a batch,
 /// because of few zkApps most fill the last lanes of the hash badly; but not more than help.
-const LEAVES_PER_PIECE: std::ops::RangeInclusive<usize> = 128..=1024;
+const LEAVES_PER_PIECE: std::ops::RangeInclusive<usize> = 128..=512;
 
 /// Pieces of a batch for each thread.
 const PIECES_PER_THREAD: usize = 4;
@@ -46,13 +46,6 @@ impl Examiner<'_> {
             Self::Log(log) => Ok(log.take(count)?.into_iter().map(Some).collect()),
             Self::RocksDb(store) => store.take(count),
         }
-    }
-
-    fn record(&mut self, found: &Found) -> Result<(), StoreError> {
-        found.owned.iter().try_for_each(|owned| match self {
-            Self::Log(log) => log.record(owned.public_key, owned.token_id, owned.owns),
-            Self::RocksDb(store) => store.record(owned.public_key, owned.token_id, owned.owns),
-        })
     }
 }
 
@@ -91,6 +84,8 @@ pub(crate) struct Lane {
     pub(crate) store_series: Series,
     /// Where migrated list and store differ.
     pub(crate) differences: Differences,
+    /// Who owns which leaf of the store.
+    pub(crate) index: AccountIndex,
 }
 
 /// Leaves of a migrated list. Those of a right package are the store's, so they are not kept twice.
@@ -177,19 +172,16 @@ pub(crate) fn run(
         store_series: any.store_series.fresh(),
     };
     let mut first = 0;
+    let mut done: Vec<Vec<Found>> = Vec::new();
     let mut batches = read(inputs, lanes);
     while batches.iter().any(|batch| batch.len() > 0) {
-        // What reading finds wrong is kept apart until both are done.
+        // What reading finds wrong is kept apart until all is done.
         let mut problems: Vec<Lane> = lanes.iter().map(|_| Lane::default()).collect();
-        let (next, pieces) = rayon::join(
+        let (next, (pieces, ())) = rayon::join(
             || read(inputs, &mut problems),
-            || work_on(&work, first, &batches),
+            || rayon::join(|| work_on(&work, first, &batches), || add_all(lanes, &done)),
         );
-        for (number, (lane, input)) in lanes.iter_mut().zip(inputs.iter_mut()).enumerate() {
-            for found in pieces.iter().filter_map(|piece| piece.get(number)) {
-                add(lane, input, found);
-            }
-        }
+        done = pieces;
         for ((lane, found), input) in lanes.iter_mut().zip(problems).zip(inputs.iter_mut()) {
             lane.list_problem = lane.list_problem.take().or(found.list_problem);
             lane.store_problem = lane.store_problem.take().or(found.store_problem);
@@ -200,6 +192,16 @@ pub(crate) fn run(
         first += batches.iter().map(Batch::len).max().unwrap_or(0) as u64;
         batches = next;
     }
+    add_all(lanes, &done);
+}
+
+/// Adds what was found in the pieces of a batch, in order.
+fn add_all(lanes: &mut [Lane], pieces: &[Vec<Found>]) {
+    lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
+        for found in pieces.iter().filter_map(|piece| piece.get(number)) {
+            add(lane, found);
+        }
+    });
 }
 
 /// Works on a batch of every ledger, in pieces, on all threads.
@@ -222,7 +224,7 @@ fn work_on(work: &Work<'_>, first: u64, batches: &[Batch]) -> Vec<Vec<Found>> {
 }
 
 /// Adds what was found in a piece, in order.
-fn add(lane: &mut Lane, input: &mut Inputs<'_>, found: &Found) {
+fn add(lane: &mut Lane, found: &Found) {
     lane.list_problem = lane.list_problem.take().or(found.list_problem.clone());
     lane.store_problem = lane.store_problem.take().or(found.store_problem.clone());
     let migrate_problem = found.migrate_problem.clone();
@@ -242,12 +244,12 @@ fn add(lane: &mut Lane, input: &mut Inputs<'_>, found: &Found) {
     lane.list_series.merge(&found.list_series);
     lane.store_series.merge(&found.store_series);
     lane.differences.merge(&found.differences);
-    let Some(examiner) = &mut input.examiner else {
-        return;
-    };
-    if let Err(error) = examiner.record(found) {
-        lane.store_problem = Some(error_text(&error));
-        input.examiner = None;
+    for owned in &found.owned {
+        let owns = Some(owned.owns);
+        if let Err(error) = lane.index.push(owned.public_key, owned.token_id, owns) {
+            lane.store_problem.get_or_insert(error_text(&error));
+            return;
+        }
     }
 }
 
