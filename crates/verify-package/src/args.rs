@@ -13,8 +13,9 @@ use crate::daemon::NodeArgs;
 ///
 /// Reads the package as a node would get it, recomputes every digest, name, root, slot and time from
 /// its bytes and from the candidate, migrates the candidate's accounts again and compares them one by
-/// one with those in the package's stores. All checks are run; report.json has every finding. Exit
-/// code 0: no check failed; 4: some did; 5: it is no readable package.
+/// one with those in the package's stores. All checks are run, whatever the others find; report.json
+/// and report.html have every finding. Exit code 0: no check failed; 4: some did; 5: it is no readable
+/// package.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "verify-package", version)]
 pub struct Args {
@@ -55,10 +56,6 @@ pub struct Args {
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub store_reading: StoreReading,
 
-    /// A running node.
-    #[command(flatten)]
-    pub node: NodeArgs,
-
     /// Compare with a second package: deb:FILE, root:DIR, oci:DIR, docker-archive:FILE or
     /// automode:DIR, and name the first input that differs
     #[arg(long, value_name = "REF")]
@@ -71,6 +68,10 @@ pub struct Args {
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
+
+    /// A running node.
+    #[command(flatten)]
+    pub node: NodeArgs,
 
     /// How to report.
     #[command(flatten)]
@@ -112,7 +113,7 @@ pub enum StoreReading {
 /// Whether to look for the mistake behind a root that is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Explain {
-    /// Never: the report comes at once
+    /// The report comes at once
     Never,
     /// For every root that is wrong; minutes for large ledgers that nothing explains
     #[default]

@@ -52,6 +52,7 @@ pub fn page(report: &ReportDocument) -> String {
     );
     header(&mut page, report, &verdict);
     sections::facts(&mut page, report);
+    sections::mistakes(&mut page, report);
     sections::failures(&mut page, report);
     comparison::comparison(&mut page, report);
     node::node(&mut page, report);

@@ -20,6 +20,8 @@ const FAILED_MAX: usize = 8;
 const DETAIL_LINES_MAX: usize = 3;
 /// Longest value shown.
 const VALUE_CHARS_MAX: usize = 400;
+/// Longest line of detail shown.
+const DETAIL_CHARS_MAX: usize = 200;
 
 /// The report for people; `directory` is where it was written.
 pub(crate) fn human(report: &ReportDocument, directory: &Path) -> String {
@@ -44,6 +46,7 @@ pub(crate) fn human(report: &ReportDocument, directory: &Path) -> String {
         text.push('\n');
         labelled(&mut text, "FAILED", &line);
     }
+    explanations(&mut text, report);
     text.push('\n');
     for name in [ReportDocument::FILE_NAME, HTML_FILE] {
         // Not wrapped, so that it can be copied.
@@ -256,6 +259,17 @@ fn node(text: &mut String, report: &ReportDocument) {
     }
 }
 
+/// Which known mistakes give the wrong roots: what to do next, above the verdict.
+fn explanations(text: &mut String, report: &ReportDocument) {
+    for (mistake, advice, checks) in report.mistakes() {
+        text.push('\n');
+        labelled(text, "MISTAKE", mistake);
+        let line = format!("It gives what {} found.", checks.join(", "));
+        labelled(text, "", &line);
+        labelled(text, "  do", advice);
+    }
+}
+
 fn failure(text: &mut String, check: &ReportCheck) {
     labelled(text, "FAILED", &check.id);
     labelled(text, "", &format!("It should prove: {}", check.proves));
@@ -267,12 +281,13 @@ fn failure(text: &mut String, check: &ReportCheck) {
         labelled(text, name, value.as_deref().unwrap_or_default());
     }
     for line in check.detail.lines().take(DETAIL_LINES_MAX) {
-        labelled(text, "", line);
+        labelled(text, "", &clipped(line, DETAIL_CHARS_MAX));
     }
     let lines = check.detail.lines().count();
     if lines > DETAIL_LINES_MAX {
         let rest = lines - DETAIL_LINES_MAX;
-        labelled(text, "", &format!("and {rest} lines more"));
+        let lines = if rest == 1 { "line" } else { "lines" };
+        labelled(text, "", &format!("and {rest} {lines} more"));
     }
 }
 
@@ -307,6 +322,9 @@ mod tests {
             text.contains("  first       fork.global_slot_since_genesis\n"),
             "{text}"
         );
+        let mistake = "MISTAKE       untimed-becomes-timed\n              It gives what \
+                       migration.genesis.root, migration.next.root found.\n  do          agree on";
+        assert!(text.contains(mistake), "{text}");
         // A report that goes on and on stays readable.
         let text = human(&sample::hostile(), Path::new("out"));
         assert!(text.lines().count() < 150, "{}", text.lines().count());

@@ -145,6 +145,26 @@ impl ReportCheck {
 }
 
 impl ReportDocument {
+    /// The known mistakes that give wrong roots: each with what to do about it, and the checks it
+    /// explains.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<(&str, &str, Vec<&str>)> {
+        let mut known: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+        for one in &self.explanations {
+            let Some(mistake) = &one.mistake else {
+                continue;
+            };
+            match known.iter_mut().find(|(name, _, _)| name == mistake) {
+                Some((_, _, checks)) => checks.push(&one.check),
+                None => {
+                    let advice = one.advice.as_deref().unwrap_or(&one.text);
+                    known.push((mistake, advice, vec![&one.check]));
+                }
+            }
+        }
+        known
+    }
+
     /// Identifiers of the checks with an outcome, in order.
     #[must_use]
     pub fn ids(&self, outcome: Outcome) -> Vec<&str> {

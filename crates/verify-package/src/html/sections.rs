@@ -40,6 +40,25 @@ fn hash(text: &str) -> String {
     format!("<code title=\"{full}\">{short}</code>")
 }
 
+/// The known mistakes behind wrong roots.
+pub(super) fn mistakes(page: &mut String, report: &ReportDocument) {
+    let mistakes = report.mistakes();
+    if mistakes.is_empty() {
+        return;
+    }
+    open(page, "alarm", "What went wrong");
+    for (mistake, advice, checks) in mistakes {
+        let _ = writeln!(
+            page,
+            "<p><code>{}</code> gives what was found by {}.</p>\n<p><b>{}</b></p>",
+            safe(mistake),
+            safe(&checks.join(", ")),
+            safe(advice)
+        );
+    }
+    page.push_str("</section>\n");
+}
+
 /// The fork on one screen.
 pub(super) fn facts(page: &mut String, report: &ReportDocument) {
     let facts = &report.facts;

@@ -202,6 +202,23 @@ fn fail(report: &mut ReportDocument, id: &str, expected: &str, found: &str, deta
 /// A wrong slot, a curve that is late, and a second package on another chain.
 pub(crate) fn failed() -> ReportDocument {
     let mut report = passed();
+    report.explanations = ["migration.genesis.root", "migration.next.root"]
+        .map(|check| Explanation {
+            check: check.to_owned(),
+            list: "the candidate's accounts, migrated".to_owned(),
+            root: LedgerHash::new(field(3)),
+            list_root: None,
+            mistake: Some("untimed-becomes-timed".to_owned()),
+            text: "these accounts with every untimed one timed".to_owned(),
+            advice: Some("agree on one variant and migrate again".to_owned()),
+            index: None,
+            public_key: None,
+            differences: Vec::new(),
+            tried: 20,
+            skipped: 0,
+            permutations: 1000,
+        })
+        .to_vec();
     fail(
         &mut report,
         "config.fork-slot",
@@ -297,6 +314,9 @@ pub(crate) fn hostile() -> ReportDocument {
     report.series.ledgers[0].before.sums_nanomina[0] = evil.to_owned();
     report.series.ledgers[0].before.locked_nanomina[0] = evil.to_owned();
     report.not_proved = vec![evil.to_owned(), long.clone()];
+    let explanation = &mut report.explanations[0];
+    explanation.mistake = Some(format!("{evil}{long}"));
+    explanation.advice = Some(format!("{long}{evil}"));
     let node = report.daemon.as_mut().unwrap();
     for text in [
         &mut node.url,
