@@ -106,7 +106,7 @@ pub enum StoreReading {
     /// anything is wrong
     #[default]
     Auto,
-    /// With RocksDB, always: twice the time and three times the memory
+    /// With RocksDB, always: a quarter more time and three times the memory
     Rocksdb,
 }
 
