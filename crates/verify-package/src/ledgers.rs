@@ -93,9 +93,10 @@ pub(crate) fn examine(
     let mut as_log = [reading == StoreReading::Auto; 3];
     let found = examine_as(facts, chosen, as_log);
     for (as_log, ledger) in as_log.iter_mut().zip(&found) {
-        *as_log &= ledger.store.as_ref().is_ok_and(StoreFacts::is_right);
+        // RocksDB has nothing to add to what it has read, or to what there is not to read.
+        *as_log = !ledger.store.as_ref().is_ok_and(StoreFacts::is_odd_log);
     }
-    if reading == StoreReading::Rocksdb || as_log == [true; 3] {
+    if as_log == [true; 3] {
         return found;
     }
     drop(found);
@@ -117,9 +118,9 @@ pub(crate) struct Examination<'a> {
 }
 
 impl StoreFacts {
-    /// Whether it was read to its end and everything in it follows from its accounts.
-    fn is_right(&self) -> bool {
-        self.problem.is_none() && self.proof.is_some()
+    /// Whether it was read as a log, and not all of it is as the reader of logs wants it.
+    fn is_odd_log(&self) -> bool {
+        self.is_log && (self.problem.is_some() || self.proof.is_none())
     }
 }
 
