@@ -138,9 +138,6 @@ fn alarms_come_and_go_and_are_metrics() {
     rig.clock.set(1007);
     watching.line("slot=1007 ");
     rig.clock.set(1009);
-    rig.daemons[0].set_faults(crate::support::faults(
-        "[[fault]]\noperation = \"fork_config\"\ncount = 1\naction = \"wrong-ledger\"\n",
-    ));
     crate::support::until("four are stored", || {
         scrape(address).contains("forkpack_capture_candidates 4")
     });
