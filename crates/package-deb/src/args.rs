@@ -33,7 +33,12 @@ pub const SUITES: [&str; 12] = [
 /// the run. The same input gives the same bytes. A run that is interrupted leaves nothing at the
 /// output path.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "package-deb", version, disable_version_flag = true)]
+#[command(
+    name = "package-deb",
+    version,
+    disable_version_flag = true,
+    after_help = "Commands for packages that exist: package-deb session|publish|upload-ledgers|diff --help"
+)]
 pub struct Args {
     /// Directory that `generate-network-config` wrote
     #[arg(long, value_name = "DIR")]

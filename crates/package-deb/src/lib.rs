@@ -17,12 +17,18 @@
 )]
 
 mod args;
+mod commands;
+mod diff;
 mod error;
 mod inputs;
 mod package;
+mod publish;
+mod session;
+mod upload;
 mod worker;
 
 pub use args::{Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted};
+pub use commands::{Command, Commands, is_command};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;

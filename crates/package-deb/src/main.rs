@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use package_deb::Args;
+use package_deb::{Args, Commands};
 
 fn main() -> ExitCode {
     if package_deb::program_version_wanted(std::env::args_os()) {
@@ -13,6 +13,9 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(fork_types::Class::Environment.exit_code()),
         };
+    }
+    if package_deb::is_command(std::env::args_os()) {
+        return fork_worker::run_main::<Commands>();
     }
     fork_worker::run_main::<Args>()
 }

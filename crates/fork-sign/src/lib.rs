@@ -1,0 +1,1 @@
+//! Signatures: DSSE envelopes around in-toto statements, and OpenPGP for apt repositories.

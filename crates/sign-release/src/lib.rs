@@ -1,0 +1,1 @@
+//! Signs and checks one statement over every artefact of a fork.

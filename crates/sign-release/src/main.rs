@@ -1,0 +1,3 @@
+//! `sign-release`: see the library.
+
+fn main() {}
