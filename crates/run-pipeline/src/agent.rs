@@ -143,13 +143,10 @@ impl Artifact {
                 let step = variable(STEP_VARIABLE)?;
                 for pattern in pattern.split(';').map(str::trim).filter(|p| !p.is_empty()) {
                     let kept = store.upload(&step, Path::new("."), pattern, false)?;
-                    if kept.is_empty() {
+                    if kept == 0 {
                         return Err(PipelineError::agent(format!("no file matches `{pattern}`")));
                     }
-                    print(
-                        output,
-                        &format!("kept {} artifacts ({pattern})", kept.len()),
-                    )?;
+                    print(output, &format!("kept {kept} artifacts ({pattern})"))?;
                 }
             }
             Self::Download {
@@ -173,14 +170,10 @@ impl Artifact {
                     }
                 };
                 check_destination(&query, &destination)?;
-                let found = store.download(&steps, &query, &destination)?;
-                let bytes: u64 = found.iter().map(|artifact| artifact.bytes).sum();
+                let (count, bytes) = store.download(&steps, &query, &destination)?;
                 print(
                     output,
-                    &format!(
-                        "downloaded {} artifacts, {bytes} bytes ({query})",
-                        found.len()
-                    ),
+                    &format!("downloaded {count} artifacts, {bytes} bytes ({query})"),
                 )?;
             }
         }

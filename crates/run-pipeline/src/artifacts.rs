@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fork_fs::{FsError, Operation};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::PipelineError;
 use crate::glob::Pattern;
@@ -18,12 +18,26 @@ use crate::layout::Layout;
 const DEPTH_MAX: usize = 32;
 
 /// A file a step left.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Artifact {
     /// Path as the step knew it.
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,
+    /// Lower-case hexadecimal SHA-256.
+    pub sha256: String,
+}
+
+impl Artifact {
+    fn at(kept: &Path, path: String) -> Result<Self, PipelineError> {
+        let digested = fork_fs::sha256_file(&kept.join(&path))?;
+        Ok(Self {
+            path,
+            bytes: digested.bytes,
+            sha256: digested.sha256,
+        })
+    }
 }
 
 /// The artifact store of a run: plain directories below its output.
@@ -40,7 +54,7 @@ impl Store {
     }
 
     /// Keeps the files below `directory` that match `pattern` as artifacts of `step`. With `take`
-    /// they are moved, which costs nothing however large they are.
+    /// they are moved, which costs nothing however large they are. Returns how many there were.
     ///
     /// # Errors
     ///
@@ -51,10 +65,10 @@ impl Store {
         directory: &Path,
         pattern: &str,
         take: bool,
-    ) -> Result<Vec<Artifact>, PipelineError> {
+    ) -> Result<usize, PipelineError> {
         let pattern = Pattern::parse(pattern).map_err(PipelineError::agent)?;
         let kept = self.layout.artifacts(step);
-        let mut artifacts = Vec::new();
+        let mut count = 0;
         for path in files_below(directory)? {
             if !pattern.matches(&path) {
                 continue;
@@ -69,15 +83,13 @@ impl Store {
             } else {
                 copy(&source, &target)?;
             }
-            artifacts.push(Artifact {
-                bytes: fork_fs::file_bytes(&target)?,
-                path,
-            });
+            count += 1;
         }
-        Ok(artifacts)
+        Ok(count)
     }
 
-    /// Copies the artifacts of `steps` whose path matches `query` below `destination`.
+    /// Copies the artifacts of `steps` whose path matches `query` below `destination`. Returns how
+    /// many there were, and their size in bytes.
     ///
     /// # Errors
     ///
@@ -87,7 +99,7 @@ impl Store {
         steps: &[String],
         query: &str,
         destination: &Path,
-    ) -> Result<Vec<Artifact>, PipelineError> {
+    ) -> Result<(usize, u64), PipelineError> {
         let pattern = Pattern::parse(query).map_err(PipelineError::agent)?;
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for step in steps {
@@ -111,17 +123,14 @@ impl Store {
                 "no artifact of `{steps}` matches `{query}`"
             )));
         }
-        let mut artifacts = Vec::new();
-        for (path, source) in found {
-            let target = destination.join(&path);
+        let mut bytes = 0;
+        for (path, source) in &found {
+            let target = destination.join(path);
             make_parent(&target)?;
-            copy(&source, &target)?;
-            artifacts.push(Artifact {
-                bytes: fork_fs::file_bytes(&target)?,
-                path,
-            });
+            copy(source, &target)?;
+            bytes += fork_fs::file_bytes(&target)?;
         }
-        Ok(artifacts)
+        Ok((found.len(), bytes))
     }
 
     /// Everything a step left, sorted by path.
@@ -133,13 +142,38 @@ impl Store {
         let kept = self.layout.artifacts(step);
         files_below(&kept)?
             .into_iter()
-            .map(|path| {
-                Ok(Artifact {
-                    bytes: fork_fs::file_bytes(&kept.join(&path))?,
-                    path,
-                })
-            })
+            .map(|path| Artifact::at(&kept, path))
             .collect()
+    }
+
+    /// Whether exactly these artifacts of a step are here.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub fn holds(&self, step: &str, artifacts: &[Artifact]) -> Result<bool, PipelineError> {
+        // Sizes first: they cost nothing.
+        let kept = self.layout.artifacts(step);
+        for artifact in artifacts {
+            let path = fork_fs::child(&kept, &artifact.path)?;
+            if fork_fs::bytes_if_file(&path)? != Some(artifact.bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(self.list(step)? == artifacts)
+    }
+
+    /// Removes what a step left.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be written to.
+    pub fn clear(&self, step: &str) -> Result<(), PipelineError> {
+        let kept = self.layout.artifacts(step);
+        if fork_fs::exists(&kept) {
+            fork_fs::remove_dir_all(&kept)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -9,12 +10,15 @@ use clap::{Parser, ValueEnum};
 use fork_fs::Operation;
 use serde::Serialize;
 
+use crate::cache::Cache;
 use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::interpolate::Environment;
+use crate::layout::Layout;
 use crate::pipeline::{Pipeline, Plan};
 use crate::process::LineSink;
-use crate::run::{Options, run};
+use crate::run::{Options, Reuse, run};
+use crate::state::{self, Record};
 
 /// Runs the Buildkite pipeline file on this machine.
 ///
@@ -43,13 +47,36 @@ pub struct Args {
     /// Replace what is in the output directory.
     #[arg(long)]
     pub force: bool,
+    /// Go on in an output directory: a step whose script, variables, files, programs and artifacts
+    /// are as they were is not run again. After a crash, an interruption, a failure or a change.
+    #[arg(long, conflicts_with = "force")]
+    pub resume: bool,
+    /// As --resume, but run this step and everything that depends on it again; may be repeated.
+    #[arg(long, value_name = "STEP", conflicts_with = "force")]
+    pub from: Vec<String>,
+    /// As --resume, but run only this step; what it depends on must be there; may be repeated.
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["force", "from"])]
+    pub only: Vec<String>,
+    /// Take results from this directory when nothing that they depend on has changed, and add new
+    /// ones to it. Steps that read from the network or use meta-data are never taken from there.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RUN_PIPELINE_CACHE",
+        hide_env_values = true
+    )]
+    pub cache: Option<PathBuf>,
+    /// Most space for the cache, in GiB; the least recently used results go first.
+    #[arg(long, value_name = "GIB", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub cache_size: u64,
     /// Most steps at a time [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Keep the working directories of steps that passed.
     #[arg(long)]
     pub keep_work: bool,
-    /// Show the steps and their command lines, and run nothing.
+    /// Show the steps, their command lines and how long each took last time in this output
+    /// directory, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// How to print the result on standard output.
@@ -74,6 +101,8 @@ struct PlannedStep<'a> {
     label: &'a str,
     depends_on: &'a [String],
     timeout_minutes: Option<u64>,
+    /// What it took when it ran last, in milliseconds.
+    last_wall_ms: Option<u64>,
     artifact_paths: &'a [String],
     commands: Vec<Vec<String>>,
 }
@@ -97,15 +126,20 @@ impl Args {
         let environment = self.environment(&pipeline, &here, &sink);
         let plan = pipeline.resolve(&environment)?;
         if self.dry_run {
-            self.show_plan(&plan, &environment, stdout)?;
+            let layout = Layout {
+                output: here.join(&self.output),
+            };
+            self.show_plan(&plan, &environment, &layout, stdout)?;
             return Ok(0);
         }
         let output = here.join(&self.output);
-        self.prepare_output(&output)?;
+        let (plan, reuse) = self.selected(plan, &here)?;
+        self.prepare_output(&output, &reuse)?;
         let options = Options {
             output: output.clone(),
             jobs: self.jobs.map_or_else(processors, usize::from),
             keep_work: self.keep_work,
+            reuse,
             environment,
             program: std::env::current_exe()
                 .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?,
@@ -144,16 +178,78 @@ impl Args {
         environment
     }
 
-    fn prepare_output(&self, output: &Path) -> Result<(), PipelineError> {
+    /// What to run of the plan, and which results to use.
+    fn selected(&self, mut plan: Plan, here: &Path) -> Result<(Plan, Reuse), PipelineError> {
+        let keys = |wanted: &[String]| -> Result<BTreeSet<String>, PipelineError> {
+            for key in wanted {
+                if !plan.steps.iter().any(|step| step.key == *key) {
+                    let known: Vec<&str> = plan.steps.iter().map(|s| s.key.as_str()).collect();
+                    let known = known.join(", ");
+                    return Err(PipelineErrorKind::Usage {
+                        reason: format!("there is no step `{key}`; the steps are {known}"),
+                    }
+                    .into());
+                }
+            }
+            Ok(wanted.iter().cloned().collect())
+        };
+        let mut again = keys(&self.from)?;
+        let only = keys(&self.only)?;
+        for step in &plan.steps {
+            if step.depends_on.iter().any(|key| again.contains(key)) {
+                again.insert(step.key.clone());
+            }
+        }
+        if !only.is_empty() {
+            let mut wanted = only.clone();
+            for step in plan.steps.iter().filter(|step| only.contains(&step.key)) {
+                wanted.extend(plan.ancestors(step).iter().map(|step| step.key.clone()));
+            }
+            plan.steps.retain(|step| wanted.contains(&step.key));
+        }
+        let cache = match &self.cache {
+            None => None,
+            Some(root) => Some(Cache::open(&here.join(root), self.cache_size << 30)?),
+        };
+        let reuse = Reuse {
+            output: self.resume || !again.is_empty() || !only.is_empty(),
+            cache,
+            again,
+            only,
+        };
+        Ok((plan, reuse))
+    }
+
+    fn prepare_output(&self, output: &Path, reuse: &Reuse) -> Result<(), PipelineError> {
+        let layout = Layout {
+            output: output.to_owned(),
+        };
         if fork_fs::exists(output) && !fork_fs::sorted_names(output)?.is_empty() {
-            if !self.force {
+            if reuse.output {
+                if fork_fs::exists(&layout.state()) {
+                    return Ok(());
+                }
                 return Err(PipelineErrorKind::Usage {
                     reason: format!(
-                        "output directory `{}` is not empty; name another --output, or pass --force to replace it",
+                        "`{}` is not the output of a run, so there is nothing to go on from",
                         output.display()
                     ),
                 }
                 .into());
+            }
+            if !self.force {
+                return Err(PipelineErrorKind::Usage {
+                    reason: format!(
+                        "output directory `{}` is not empty; name another --output, or pass --resume to go on in it or --force to replace it",
+                        output.display()
+                    ),
+                }
+                .into());
+            }
+            // Not under the feet of a run that is still there.
+            if fork_fs::exists(&layout.state()) {
+                let _lock = state::lock(&layout)?;
+                state::stop_orphans(&layout)?;
             }
             fork_fs::remove_dir_all(output)?;
         }
@@ -164,8 +260,10 @@ impl Args {
         &self,
         plan: &Plan,
         environment: &Environment,
+        layout: &Layout,
         stdout: &mut dyn Write,
     ) -> Result<(), PipelineError> {
+        let last = |key: &str| Record::read(&layout.record(key)).map(|record| record.wall_ms);
         let mut steps = Vec::new();
         for step in &plan.steps {
             steps.push(PlannedStep {
@@ -173,6 +271,7 @@ impl Args {
                 label: &step.label,
                 depends_on: &step.depends_on,
                 timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
+                last_wall_ms: last(&step.key),
                 artifact_paths: &step.artifact_paths,
                 commands: step_commands(plan, step, environment)?,
             });
@@ -190,6 +289,9 @@ impl PlannedStep<'_> {
         let mut text = self.key.to_owned();
         if !self.depends_on.is_empty() {
             text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
+        }
+        if let Some(last) = self.last_wall_ms {
+            let _ = write!(text, ", {}.{} s last time", last / 1000, last % 1000 / 100);
         }
         text.push('\n');
         for command in &self.commands {

@@ -2,7 +2,7 @@
 //! [`crate::report`].
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fork_fs::FsError;
 use fork_types::{Class, Fault};
@@ -85,6 +85,26 @@ pub enum PipelineErrorKind {
         /// What the shell said.
         reason: String,
     },
+    /// Another run works in the same directory.
+    #[error("another run is working in `{}`", output.display())]
+    Busy {
+        /// The output directory.
+        output: PathBuf,
+    },
+    /// A step of a run that was killed goes on, and cannot be stopped.
+    #[error("process group {group}, left by a run that was killed, does not end")]
+    Orphan {
+        /// Number of the process group.
+        group: i32,
+    },
+    /// A step whose result was to be used as it is.
+    #[error("the result of step `{step}` cannot be used: {reason}")]
+    NoResult {
+        /// The step.
+        step: String,
+        /// Why not.
+        reason: String,
+    },
     /// A wrong use of the stand-in for `buildkite-agent`.
     #[error("buildkite-agent: {reason}")]
     Agent {
@@ -156,7 +176,10 @@ impl Fault for PipelineError {
             | PipelineErrorKind::UnknownDependency { .. }
             | PipelineErrorKind::Cycle { .. }
             | PipelineErrorKind::Expand { .. } => Class::BadInput,
-            PipelineErrorKind::Shell { .. } => Class::Environment,
+            PipelineErrorKind::NoResult { .. } => Class::Usage,
+            PipelineErrorKind::Shell { .. }
+            | PipelineErrorKind::Busy { .. }
+            | PipelineErrorKind::Orphan { .. } => Class::Environment,
         }
     }
 
@@ -171,6 +194,13 @@ impl Fault for PipelineError {
                 "run this pipeline on Buildkite, or take the attribute out"
             }
             PipelineErrorKind::Shell { .. } => "install bash, which the agents use too",
+            PipelineErrorKind::Busy { .. } => {
+                "wait until it has ended, stop it, or name another --output"
+            }
+            PipelineErrorKind::Orphan { group } => {
+                return Some(format!("look at it with `ps -g {group}`, then run again"));
+            }
+            PipelineErrorKind::NoResult { .. } => "run with --resume, which makes it first",
             PipelineErrorKind::Yaml { .. }
             | PipelineErrorKind::Shape { .. }
             | PipelineErrorKind::Interpolate { .. }

@@ -34,6 +34,18 @@ impl Layout {
         self.output.join("bin")
     }
 
+    /// What another run needs to go on from here.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.output.join("state")
+    }
+
+    /// What is known of a step that passed.
+    #[must_use]
+    pub fn record(&self, step: &str) -> PathBuf {
+        self.state().join(format!("{step}.json"))
+    }
+
     /// Values that steps leave for each other.
     #[must_use]
     pub fn meta_data(&self) -> PathBuf {

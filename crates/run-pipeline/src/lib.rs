@@ -7,7 +7,7 @@
 //!
 //! Start at [`Pipeline::parse`], then [`Pipeline::resolve`] (variables, graph), then [`run()`].
 //! [`commands()`] lists the worker command lines without running any, for tests of the pipeline
-//! file. [`agent`] is what the steps call as `buildkite-agent`.
+//! file. [`fingerprint`] is what decides whether a result can be used again. [`agent`] is what the steps call as `buildkite-agent`.
 #![cfg_attr(
     test,
     allow(
@@ -20,9 +20,12 @@
 
 pub mod agent;
 pub mod artifacts;
+pub mod cache;
 pub mod cli;
 mod commands;
+mod contents;
 mod error;
+pub mod fingerprint;
 pub mod glob;
 mod graph;
 mod interpolate;
@@ -31,10 +34,11 @@ mod pipeline;
 pub mod process;
 pub mod report;
 mod run;
+pub mod state;
 
 pub use commands::{commands, step_commands};
 pub use error::{PipelineError, PipelineErrorKind};
 pub use interpolate::{Environment, InterpolateError, interpolate};
 pub use layout::Layout;
 pub use pipeline::{Pipeline, Plan, Retry, Step};
-pub use run::{Options, run};
+pub use run::{Options, Reuse, run};

@@ -20,6 +20,8 @@ use fork_fs::{FsError, Operation};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::{PipelineError, PipelineErrorKind};
+use crate::layout::Layout;
+use crate::state::RunningNote;
 
 /// How long a step may take to clean up after SIGTERM before SIGKILL; the agent's default is the
 /// same.
@@ -82,6 +84,8 @@ pub struct Invocation<'a> {
     pub environment: BTreeMap<String, OsString>,
     /// Its log file, appended to.
     pub log: PathBuf,
+    /// The run's directories, where it is noted that the step runs.
+    pub layout: &'a Layout,
     /// When to stop it.
     pub timeout: Option<Duration>,
 }
@@ -139,10 +143,27 @@ pub fn run(
         .map_err(shell)?;
     let lines = forward(reader, invocation.key.to_owned(), sink.clone(), log);
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let note = group.map(|group| {
+        RunningNote::write(
+            invocation.layout,
+            invocation.key,
+            group.as_raw_nonzero().get(),
+        )
+    });
+    let note = match note.transpose() {
+        Ok(note) => note.flatten(),
+        Err(error) => {
+            signal(group, Signal::KILL);
+            // It is gone in a moment, and nobody asks how it ended.
+            let _ = child.wait();
+            return Err(error);
+        }
+    };
     let mut peak = None;
     let waited = wait(&mut child, group, invocation.timeout, stop, &mut peak);
     // Whatever the script left in the background would hold the pipe and outlive the run.
     signal(group, Signal::KILL);
+    drop(note);
     let drained = Instant::now() + DRAIN;
     while !lines.is_finished() && Instant::now() < drained {
         thread::sleep(POLL);

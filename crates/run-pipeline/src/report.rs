@@ -40,6 +40,16 @@ impl State {
     }
 }
 
+/// Where a result comes from that was not made this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// An earlier run into the same output directory.
+    Output,
+    /// The cache.
+    Cache,
+}
+
 /// One step of a [`RunReport`].
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
@@ -53,11 +63,15 @@ pub struct StepReport {
     pub exit_code: Option<i32>,
     /// Why it did not pass, in words.
     pub reason: Option<String>,
+    /// Where its result comes from, when it did not run this time. Its times are then those of the
+    /// run that made it.
+    pub reused: Option<Source>,
     /// How many times it was started.
     pub attempts: u32,
     /// When it started, in milliseconds after the run.
     pub started_ms: Option<u64>,
-    /// How long it took, in milliseconds, all attempts together.
+    /// How long it took, in milliseconds, all attempts together; looking at what it depends on is
+    /// counted.
     pub wall_ms: u64,
     /// Largest resident set of one of its processes, in bytes.
     pub peak_memory_bytes: Option<u64>,
@@ -97,7 +111,7 @@ impl RunReport {
         let hundredths = wall_ms.saturating_mul(10_000) / BUDGET_MS;
         Self {
             format: "forkpack.pipeline-run",
-            version: 1,
+            version: 2,
             exit_code,
             wall_ms,
             budget_ms: BUDGET_MS,
@@ -118,7 +132,11 @@ impl RunReport {
         );
         for step in &self.steps {
             let memory = step.peak_memory_bytes.map_or_else(String::new, mebibytes);
-            let state = step.state.name();
+            let state = match step.reused {
+                None => step.state.name(),
+                Some(Source::Output) => "kept",
+                Some(Source::Cache) => "from cache",
+            };
             let time = match step.state {
                 State::Skipped => String::new(),
                 _ => seconds(step.wall_ms),
@@ -147,6 +165,12 @@ impl RunReport {
         );
         for result in &self.results {
             let _ = writeln!(text, "result: {output}/{result}");
+        }
+        if self.exit_code != 0 {
+            let _ = writeln!(
+                text,
+                "what passed is kept: go on with the same command and --resume"
+            );
         }
         text
     }

@@ -1,23 +1,27 @@
 //! Running a plan: every step as soon as what it depends on is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fork_types::{Class, Fault};
 
 use crate::agent;
-use crate::artifacts::Store;
+use crate::artifacts::{Artifact, Store};
+use crate::cache::Cache;
+use crate::contents::Contents;
 use crate::error::{PipelineError, PipelineErrorKind};
+use crate::fingerprint::{Available, Context, Fingerprint};
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::pipeline::{Plan, Step};
 use crate::process::{End, Ended, Invocation, LineSink, run as run_process};
-use crate::report::{REPORT_FILE, RunReport, State, StepReport};
+use crate::report::{REPORT_FILE, RunReport, Source, State, StepReport};
+use crate::state::{self, Record};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -28,11 +32,27 @@ pub struct Options {
     pub jobs: usize,
     /// Keep the working directories of steps that passed.
     pub keep_work: bool,
+    /// Which results of earlier runs are used.
+    pub reuse: Reuse,
     /// Variables for every step on top of this process's own; the pipeline's win over them.
     pub environment: Environment,
     /// This program, which the steps call as `buildkite-agent` and whose directory holds the
     /// workers.
     pub program: PathBuf,
+}
+
+/// Which results of earlier runs are used, when nothing that they depend on has changed.
+#[derive(Clone, Debug, Default)]
+pub struct Reuse {
+    /// Those in the output directory.
+    pub output: bool,
+    /// Those in this cache; results of this run are added to it.
+    pub cache: Option<Cache>,
+    /// Steps that run whatever there is.
+    pub again: BTreeSet<String>,
+    /// When not empty: only these steps run, and what they depend on must be in the output
+    /// directory.
+    pub only: BTreeSet<String>,
 }
 
 /// Runs a plan and writes its report.
@@ -59,7 +79,10 @@ pub fn run(
             output: options.output.clone(),
         },
         started: Instant::now(),
+        contents: Contents::default(),
+        available: Mutex::default(),
     };
+    let _lock = state::lock(&runner.layout)?;
     runner.prepare()?;
     let (mut reports, exit_code) = runner.run_steps();
     let order = |report: &StepReport| plan.steps.iter().position(|step| step.key == report.key);
@@ -77,6 +100,9 @@ pub fn run(
     bytes.push(b'\n');
     fork_fs::write_atomic(&path, &bytes)?;
     runner.tidy()?;
+    if let Some(cache) = &options.reuse.cache {
+        cache.prune()?;
+    }
     Ok(report)
 }
 
@@ -87,6 +113,9 @@ struct Runner<'a> {
     stop: &'a AtomicBool,
     layout: Layout,
     started: Instant,
+    contents: Contents,
+    /// What the steps that passed left.
+    available: Mutex<Available>,
 }
 
 impl Runner<'_> {
@@ -95,6 +124,14 @@ impl Runner<'_> {
         for directory in ["artifacts", "logs", "work"] {
             fork_fs::create_dir_all(&self.options.output.join(directory))?;
         }
+        for step in state::stop_orphans(&self.layout)? {
+            self.sink.line(
+                &step,
+                b"stopped: an earlier run that was killed left it running",
+            );
+        }
+        // What a run that was killed left.
+        fork_fs::remove_dir_all(&bin)?;
         fork_fs::create_dir_all(&bin)?;
         let link = bin.join(agent::AGENT_NAME);
         std::os::unix::fs::symlink(&self.options.program, &link)
@@ -186,7 +223,7 @@ impl Runner<'_> {
         report.started_ms = Some(milliseconds(started - self.started));
         report.log = Some(format!("logs/{}.log", step.key));
         self.sink.line(&step.key, b"started");
-        let code = match self.attempt_all(step, &mut report) {
+        let code = match self.run_or_reuse(step, &mut report) {
             Ok(code) => code,
             Err(error) => {
                 report.state = State::Failed;
@@ -194,13 +231,137 @@ impl Runner<'_> {
                 error.class().exit_code()
             }
         };
-        report.wall_ms = milliseconds(started.elapsed());
-        let line = match &report.reason {
-            Some(reason) => format!("failed: {reason}"),
-            None => format!("passed in {:.1} s", started.elapsed().as_secs_f64()),
+        if report.reused.is_none() {
+            report.wall_ms = milliseconds(started.elapsed());
+        }
+        let line = match (&report.reason, report.reused) {
+            (Some(reason), _) => format!("failed: {reason}"),
+            (None, None) => format!("passed in {:.1} s", started.elapsed().as_secs_f64()),
+            (None, Some(Source::Output)) => "kept: nothing changed".to_owned(),
+            (None, Some(Source::Cache)) => "taken from the cache".to_owned(),
         };
         self.sink.line(&step.key, line.as_bytes());
         (report, code)
+    }
+
+    /// Runs a step, or finds that it need not run.
+    fn run_or_reuse(&self, step: &Step, report: &mut StepReport) -> Result<u8, PipelineError> {
+        let fingerprint = self.fingerprint(step)?;
+        let code = match self.reusable(step, &fingerprint)? {
+            Some((source, record)) => {
+                report.state = State::Passed;
+                report.reused = Some(source);
+                report.wall_ms = record.wall_ms;
+                report.peak_memory_bytes = record.peak_memory_bytes;
+                report.artifacts = record.artifacts;
+                0
+            }
+            None => self.run_anew(step, fingerprint, report)?,
+        };
+        if code == 0 {
+            let artifacts = report.artifacts.iter();
+            let digests = artifacts.map(|one| (one.path.clone(), one.sha256.clone()));
+            let mut available = self
+                .available
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            available.insert(step.key.clone(), digests.collect());
+        }
+        Ok(code)
+    }
+
+    fn fingerprint(&self, step: &Step) -> Result<Fingerprint, PipelineError> {
+        let available = self
+            .available
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let available = available.clone();
+        let context = Context {
+            plan: self.plan,
+            environment: &self.options.environment,
+            programs: self.options.program.parent().unwrap_or(Path::new("/")),
+            contents: &self.contents,
+        };
+        context.fingerprint(step, &available)
+    }
+
+    /// A result that can be used as it is. Says why when there is one that cannot.
+    fn reusable(
+        &self,
+        step: &Step,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<(Source, Record)>, PipelineError> {
+        let reuse = &self.options.reuse;
+        let must = !reuse.only.is_empty() && !reuse.only.contains(&step.key);
+        if reuse.only.contains(&step.key) || reuse.again.contains(&step.key) {
+            return Ok(None);
+        }
+        let mut reason = "it has not passed in this output directory".to_owned();
+        if reuse.output
+            && let Some(record) = Record::read(&self.layout.record(&step.key))
+        {
+            match fingerprint.change(&record.fingerprint) {
+                None => {
+                    let store = Store::new(self.layout.clone());
+                    if store.holds(&step.key, &record.artifacts)? {
+                        return Ok(Some((Source::Output, record)));
+                    }
+                    "its artifacts are not what it left".clone_into(&mut reason);
+                }
+                Some(change) => reason = change,
+            }
+            let line = format!("runs again: {reason}");
+            if !must {
+                self.sink.line(&step.key, line.as_bytes());
+            }
+        }
+        if must {
+            let step = step.key.clone();
+            return Err(PipelineErrorKind::NoResult { step, reason }.into());
+        }
+        let Some(cache) = reuse.cache.as_ref().filter(|_| fingerprint.is_closed()) else {
+            return Ok(None);
+        };
+        self.forget(step)?;
+        let restored = cache.restore(fingerprint, &self.layout, &step.key)?;
+        if let Some(record) = &restored {
+            record.write(&self.layout.record(&step.key))?;
+        }
+        Ok(restored.map(|record| (Source::Cache, record)))
+    }
+
+    /// Removes what an earlier run left of a step.
+    fn forget(&self, step: &Step) -> Result<(), PipelineError> {
+        // The record first: what it says must be true at any moment.
+        fork_fs::remove_all(&self.layout.record(&step.key))?;
+        Store::new(self.layout.clone()).clear(&step.key)
+    }
+
+    fn run_anew(
+        &self,
+        step: &Step,
+        fingerprint: Fingerprint,
+        report: &mut StepReport,
+    ) -> Result<u8, PipelineError> {
+        self.forget(step)?;
+        fork_fs::remove_all(&self.layout.log(&step.key))?;
+        let started = Instant::now();
+        let code = self.attempt_all(step, report)?;
+        if code == 0 {
+            let record = Record {
+                fingerprint,
+                wall_ms: milliseconds(started.elapsed()),
+                peak_memory_bytes: report.peak_memory_bytes,
+                artifacts: report.artifacts.clone(),
+            };
+            record.write(&self.layout.record(&step.key))?;
+            if let Some(cache) = &self.options.reuse.cache
+                && record.fingerprint.is_closed()
+            {
+                cache.keep(&record, &self.layout, &step.key)?;
+            }
+        }
+        Ok(code)
     }
 
     fn attempt_all(&self, step: &Step, report: &mut StepReport) -> Result<u8, PipelineError> {
@@ -246,23 +407,18 @@ impl Runner<'_> {
             directory,
             environment: self.environment(step)?,
             log: self.layout.log(&step.key),
+            layout: &self.layout,
             timeout: step.timeout,
         };
         run_process(&invocation, self.sink, self.stop)
     }
 
-    fn keep_artifacts(
-        &self,
-        step: &Step,
-    ) -> Result<Vec<crate::artifacts::Artifact>, PipelineError> {
+    fn keep_artifacts(&self, step: &Step) -> Result<Vec<Artifact>, PipelineError> {
         let store = Store::new(self.layout.clone());
         let directory = self.layout.work(&step.key);
         let take = !self.options.keep_work;
         for pattern in &step.artifact_paths {
-            if store
-                .upload(&step.key, &directory, pattern, take)?
-                .is_empty()
-            {
+            if store.upload(&step.key, &directory, pattern, take)? == 0 {
                 let line = format!("warning: no file matches artifact path `{pattern}`");
                 self.sink.line(&step.key, line.as_bytes());
             }
@@ -350,6 +506,7 @@ fn blank(step: &Step) -> StepReport {
         state: State::Skipped,
         exit_code: None,
         reason: None,
+        reused: None,
         attempts: 0,
         started_ms: None,
         wall_ms: 0,

@@ -20,6 +20,9 @@ fn run_script(script: &str, timeout: Option<Duration>) -> (Ended, String) {
         directory: directory.path().to_owned(),
         environment: [].into(),
         log: log.clone(),
+        layout: &run_pipeline::Layout {
+            output: directory.path().to_owned(),
+        },
         timeout,
     };
     let sink = LineSink::new(Box::new(std::io::sink()));

@@ -143,7 +143,10 @@ steps:
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect::<Vec<_>>();
     left.sort();
-    assert_eq!(left, ["artifacts", "logs", "meta-data", "timing.json"]);
+    assert_eq!(
+        left,
+        ["artifacts", "logs", "meta-data", "state", "timing.json"]
+    );
 }
 
 #[test]

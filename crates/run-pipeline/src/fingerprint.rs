@@ -1,0 +1,411 @@
+//! What a step's result depends on: when none of it changed, the result need not be made again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fork_fs::Operation;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AGENT_NAME;
+use crate::contents::{Contents, digest_of};
+use crate::error::PipelineError;
+use crate::glob::Pattern;
+use crate::interpolate::Environment;
+use crate::pipeline::{Plan, Step};
+
+/// Grows when the meaning of a fingerprint changes, so that older results do not match.
+const GENERATION: u32 = 1;
+
+/// Variables that workers read without a script naming them.
+fn is_read_by_workers(name: &str) -> bool {
+    name == "SOURCE_DATE_EPOCH"
+        || (name.starts_with("FORKPACK_") && !["FORKPACK_NO_PROGRESS"].contains(&name))
+}
+
+/// What a step's result depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    generation: u32,
+    /// The shell script.
+    script: String,
+    /// What it leaves for others.
+    artifact_paths: Vec<String>,
+    /// The variables it names, its own, and those that workers read.
+    variables: BTreeMap<String, String>,
+    /// Digests of the files and directories that those variables name, by variable.
+    files: BTreeMap<String, String>,
+    /// Variables that name something on another machine, which may have changed unseen.
+    remote: BTreeSet<String>,
+    /// Digests of the programs beside this one that the script calls, by name.
+    programs: BTreeMap<String, String>,
+    /// Digests of the artifacts it fetches, by step and path.
+    artifacts: BTreeMap<String, String>,
+}
+
+/// What there is to fetch: path and SHA-256 of every artifact, by step.
+pub(crate) type Available = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Where fingerprints are taken.
+pub(crate) struct Context<'a> {
+    pub(crate) plan: &'a Plan,
+    /// Variables for every step; the plan's win over them.
+    pub(crate) environment: &'a Environment,
+    /// Directory of the workers.
+    pub(crate) programs: &'a Path,
+    pub(crate) contents: &'a Contents,
+}
+
+impl Context<'_> {
+    /// The fingerprint of a step whose dependencies left `available`.
+    pub(crate) fn fingerprint(
+        &self,
+        step: &Step,
+        available: &Available,
+    ) -> Result<Fingerprint, PipelineError> {
+        let variables = self.variables(step);
+        let mut files = BTreeMap::new();
+        let mut remote = BTreeSet::new();
+        for (name, value) in &variables {
+            if is_remote(value) {
+                remote.insert(name.clone());
+            } else if let Some(path) = named_path(value) {
+                files.insert(name.clone(), self.contents.digest(&path)?);
+            }
+        }
+        Ok(Fingerprint {
+            generation: GENERATION,
+            script: step.script.clone(),
+            artifact_paths: step.artifact_paths.clone(),
+            programs: self.programs(step)?,
+            artifacts: self.artifacts(step, available)?,
+            variables,
+            files,
+            remote,
+        })
+    }
+
+    fn variables(&self, step: &Step) -> BTreeMap<String, String> {
+        let mut all = self.environment.clone();
+        all.extend(self.plan.environment.clone());
+        let named = words(&step.script, |c| c.is_ascii_alphanumeric() || c == '_');
+        all.retain(|name, _| {
+            // `PATH` and the like differ between shells, and what they lead to is in `programs`.
+            is_read_by_workers(name)
+                || (named.contains(name.as_str()) && step.script.contains(&format!("${name}")))
+                || (named.contains(name.as_str()) && step.script.contains(&format!("${{{name}")))
+        });
+        all.extend(step.environment.clone());
+        all
+    }
+
+    fn programs(&self, step: &Step) -> Result<BTreeMap<String, String>, PipelineError> {
+        let mut programs = BTreeMap::new();
+        for word in words(&step.script, |c| {
+            c.is_ascii_alphanumeric() || c == '-' || c == '_'
+        }) {
+            let path = self.programs.join(word);
+            if word != AGENT_NAME && path.is_file() {
+                programs.insert(word.to_owned(), self.contents.digest(&path)?);
+            }
+        }
+        Ok(programs)
+    }
+
+    /// What the script's downloads match; everything a step can see when its commands cannot be
+    /// told without running it.
+    fn artifacts(
+        &self,
+        step: &Step,
+        available: &Available,
+    ) -> Result<BTreeMap<String, String>, PipelineError> {
+        let visible: Vec<&str> = self
+            .plan
+            .ancestors(step)
+            .iter()
+            .map(|step| step.key.as_str())
+            .collect();
+        let downloads = downloads(&step.script);
+        let mut found = BTreeMap::new();
+        for key in visible {
+            for (path, digest) in available.get(key).into_iter().flatten() {
+                let wanted = downloads.as_ref().is_none_or(|downloads| {
+                    downloads.iter().any(|(pattern, from)| {
+                        from.as_deref().is_none_or(|from| from == key) && pattern.matches(path)
+                    })
+                });
+                if wanted {
+                    found.insert(format!("{key}/{path}"), digest.clone());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Patterns and steps of a script's downloads, as they are written; `None` when one of them is not
+/// plain words. The script is not run for this: it may do anything.
+fn downloads(script: &str) -> Option<Vec<(Pattern, Option<String>)>> {
+    const CALL: [&str; 3] = [AGENT_NAME, "artifact", "download"];
+    let mut downloads = Vec::new();
+    for line in script.lines() {
+        if !line.contains(AGENT_NAME) {
+            continue;
+        }
+        let words = plain_words(line)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (query, from) = match words.strip_prefix(&CALL) {
+            // Another one of the agent's commands, if it is at the beginning of the line.
+            None if words.first() == Some(&AGENT_NAME) => continue,
+            Some([query, _]) => (query, None),
+            Some([query, _, "--step", from]) => (query, Some((*from).to_owned())),
+            _ => return None,
+        };
+        downloads.push((Pattern::parse(query).ok()?, from));
+    }
+    Some(downloads)
+}
+
+/// The words of a line in which the shell would change nothing but take quotes away.
+fn plain_words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = match first {
+            '"' | '\'' => rest[1..].split_once(first)?,
+            _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+        };
+        let is_active = |c: char| match first {
+            '\'' => false,
+            '"' => "$`\\".contains(c),
+            _ => "$`\\\"'*?[]{}()<>|&;~#!".contains(c),
+        };
+        if word.contains(is_active) || !after.is_empty() && !after.starts_with(char::is_whitespace)
+        {
+            return None;
+        }
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    Some(words)
+}
+
+fn words(script: &str, is_part: impl Fn(char) -> bool) -> BTreeSet<&str> {
+    script
+        .split(|c| !is_part(c))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+fn is_remote(value: &str) -> bool {
+    ["http://", "https://", "s3://", "gs://", "docker://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme))
+}
+
+/// The file or directory that a value names, also behind `rootfs:` and the like. Only absolute
+/// paths: steps run in directories of their own.
+fn named_path(value: &str) -> Option<PathBuf> {
+    let path = ["rootfs:", "oci:", "docker-archive:", "file://"]
+        .iter()
+        .find_map(|prefix| value.strip_prefix(prefix))
+        .unwrap_or(value);
+    let path = Path::new(path);
+    let is_there =
+        path.is_absolute() && path != Path::new("/") && (path.is_dir() || path.is_file());
+    is_there.then(|| path.to_owned())
+}
+
+impl Fingerprint {
+    /// Whether everything it depends on is here: then equal fingerprints mean equal inputs.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // Meta-data goes around artifacts, so what a step sets or gets is not in here.
+        self.remote.is_empty() && !self.script.contains("meta-data")
+    }
+
+    /// SHA-256 over all of it, the name of the result in a cache.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the JSON writer does.
+    pub fn digest(&self) -> Result<String, PipelineError> {
+        let bytes = serde_json::to_vec(self).map_err(|error| {
+            PipelineError::io(Operation::Write, Path::new("fingerprint"), error.into())
+        })?;
+        Ok(digest_of(&bytes).sha256)
+    }
+
+    /// What changed since `before`, in words; `None` when nothing did.
+    #[must_use]
+    pub fn change(&self, before: &Self) -> Option<String> {
+        if self == before {
+            return None;
+        }
+        let list = |what: &str, now: &BTreeMap<String, String>, then: &BTreeMap<String, String>| {
+            let names: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+            let name = names
+                .into_iter()
+                .find(|name| now.get(*name) != then.get(*name))?;
+            Some(match (now.get(name), then.get(name)) {
+                (Some(_), None) => format!("{what} `{name}` is new"),
+                (None, _) => format!("{what} `{name}` is gone"),
+                (Some(now), Some(then)) if what == "variable" => {
+                    format!("{name} is `{now}`, was `{then}`")
+                }
+                _ => format!("{what} `{name}` changed"),
+            })
+        };
+        // The likeliest cause first: a file that changed explains the artifacts that did.
+        list("variable", &self.variables, &before.variables)
+            .or_else(|| list("the file of variable", &self.files, &before.files))
+            .or_else(|| list("program", &self.programs, &before.programs))
+            .or_else(|| list("artifact", &self.artifacts, &before.artifacts))
+            .or_else(|| Some("the step itself changed in the pipeline file".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+
+    const PIPELINE: &str = r#"
+env: { A: "${A:-}", B: "${B:-}", LONG: "${LONG:-}" }
+steps:
+  - { key: one, command: "tool --a \"$$A\" \"$${LONG}\"", artifact_paths: x }
+  - { key: other, command: "touch y", artifact_paths: y }
+  - key: two
+    depends_on: [ one, other ]
+    command:
+      - buildkite-agent artifact download "x/*" . --step one
+      - tool
+"#;
+
+    struct Bench {
+        directory: tempfile::TempDir,
+        environment: Environment,
+        available: Available,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fork_fs::write_atomic(&directory.path().join("tool"), b"1").unwrap();
+            let artifacts =
+                |path: &str, digest: &str| BTreeMap::from([(path.to_owned(), digest.to_owned())]);
+            Self {
+                directory,
+                environment: Environment::new(),
+                available: BTreeMap::from([
+                    ("one".to_owned(), artifacts("x/1", "11")),
+                    ("other".to_owned(), artifacts("y", "22")),
+                ]),
+            }
+        }
+
+        fn of(&self, step: &str) -> Fingerprint {
+            let pipeline = Pipeline::parse(PIPELINE.as_bytes()).unwrap();
+            let plan = pipeline.resolve(&self.environment).unwrap();
+            let step = plan.steps.iter().find(|one| one.key == step).unwrap();
+            let context = Context {
+                plan: &plan,
+                environment: &self.environment,
+                programs: self.directory.path(),
+                contents: &Contents::default(),
+            };
+            context.fingerprint(step, &self.available).unwrap()
+        }
+
+        fn set(&mut self, name: &str, value: &str) {
+            self.environment.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    #[test]
+    fn only_what_a_step_uses_counts() {
+        let mut bench = Bench::new();
+        let (one, two) = (bench.of("one"), bench.of("two"));
+        assert!(one.is_closed());
+        bench.set("B", "b");
+        bench.set("PATH", "/somewhere");
+        assert_eq!(bench.of("one").change(&one), None);
+        bench.set("A", "a");
+        assert_eq!(bench.of("one").change(&one).unwrap(), "A is `a`, was ``");
+        assert_eq!(bench.of("two").change(&two), None);
+        bench.set("A", "");
+        bench.set("LONG", "l");
+        assert_eq!(bench.of("one").change(&one).unwrap(), "LONG is `l`, was ``");
+        bench.set("LONG", "");
+        bench.set("SOURCE_DATE_EPOCH", "1");
+        let change = bench.of("two").change(&two).unwrap();
+        assert_eq!(change, "variable `SOURCE_DATE_EPOCH` is new");
+    }
+
+    #[test]
+    fn downloads_are_read_and_never_run() {
+        let of = |script: &str| {
+            let downloads = downloads(script)?;
+            let matches = |path: &str| downloads.iter().any(|(pattern, _)| pattern.matches(path));
+            let from = downloads
+                .iter()
+                .map(|(_, from)| from.clone())
+                .collect::<Vec<_>>();
+            Some((matches("a/b"), matches("c"), from))
+        };
+        let line = "buildkite-agent artifact download";
+        let a = Some("a".to_owned());
+        assert_eq!(of("echo x >y"), Some((false, false, vec![])));
+        assert_eq!(
+            of(&format!("{line} \"a/*\" . --step a")),
+            Some((true, false, vec![a]))
+        );
+        let two = format!("{line} 'a/*' .\necho $X\n  {line} c .");
+        assert_eq!(of(&two), Some((true, true, vec![None, None])));
+        let other = "buildkite-agent annotate \"a b\"";
+        assert_eq!(of(other), Some((false, false, vec![])));
+        for unclear in [
+            format!("{line} \"$A\" ."),
+            format!("{line} a/* ."),
+            format!("{line} a . --step a --more"),
+            format!("{line} a . || true"),
+            format!("if {line} a .; then"),
+            "buildkite-agent annotate \"$A\"".to_owned(),
+            format!("{line} \"a"),
+        ] {
+            assert_eq!(of(&unclear), None, "{unclear}");
+        }
+    }
+
+    #[test]
+    fn programs_artifacts_and_files_count() {
+        let mut bench = Bench::new();
+        let (one, two) = (bench.of("one"), bench.of("two"));
+        let tool = bench.directory.path().join("tool");
+        fork_fs::write_atomic(&tool, b"2").unwrap();
+        assert_eq!(
+            bench.of("one").change(&one).unwrap(),
+            "program `tool` changed"
+        );
+        fork_fs::write_atomic(&tool, b"1").unwrap();
+        // It depends on `other` as well, but fetches nothing of it.
+        bench.available.get_mut("other").unwrap().clear();
+        assert_eq!(bench.of("two").change(&two), None);
+        let x = bench.available.get_mut("one").unwrap();
+        x.insert("x/1".to_owned(), "33".to_owned());
+        let change = bench.of("two").change(&two).unwrap();
+        assert_eq!(change, "artifact `one/x/1` changed");
+
+        let file = bench.directory.path().join("file");
+        fork_fs::write_atomic(&file, b"1").unwrap();
+        bench.set("A", file.to_str().unwrap());
+        let before = bench.of("one");
+        fork_fs::write_atomic(&file, b"2").unwrap();
+        let after = bench.of("one");
+        let change = after.change(&before).unwrap();
+        assert_eq!(change, "the file of variable `A` changed");
+        assert_ne!(after.digest().unwrap(), before.digest().unwrap());
+        bench.set("A", "https://example.org/x");
+        assert!(!bench.of("one").is_closed());
+    }
+}
