@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::cache::Cache;
 use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
+use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::pipeline::{Pipeline, Plan};
@@ -247,11 +248,15 @@ impl Args {
                 .into());
             }
             // Not under the feet of a run that is still there.
+            let history = History::read(&layout);
             if fork_fs::exists(&layout.state()) {
                 let _lock = state::lock(&layout)?;
                 state::stop_orphans(&layout)?;
             }
             fork_fs::remove_dir_all(output)?;
+            if !history.0.is_empty() {
+                history.write(&layout)?;
+            }
         }
         Ok(fork_fs::create_dir_all(output)?)
     }

@@ -57,6 +57,8 @@ pub struct StepReport {
     pub key: String,
     /// Its label.
     pub label: String,
+    /// Keys of the steps it waited for.
+    pub depends_on: Vec<String>,
     /// How it ended.
     pub state: State,
     /// Exit code of the last attempt, when it ended by itself.
@@ -81,6 +83,49 @@ pub struct StepReport {
     pub artifacts: Vec<Artifact>,
 }
 
+impl StepReport {
+    /// How long it ran in this run, in milliseconds.
+    #[must_use]
+    pub fn ran_ms(&self) -> u64 {
+        if self.reused.is_some() {
+            return 0;
+        }
+        self.wall_ms
+    }
+
+    /// How it ended, or where its result comes from.
+    #[must_use]
+    pub const fn state_words(&self) -> &'static str {
+        match self.reused {
+            None => self.state.name(),
+            Some(Source::Output) => "kept",
+            Some(Source::Cache) => "from cache",
+        }
+    }
+
+    fn ended_ms(&self) -> Option<u64> {
+        Some(self.started_ms? + self.ran_ms())
+    }
+}
+
+/// From the step that ended last, back along the dependency that ended last.
+fn critical_path(steps: &[StepReport]) -> Vec<String> {
+    let last = |wanted: &dyn Fn(&StepReport) -> bool| {
+        let started = steps.iter().filter(|step| step.started_ms.is_some());
+        started
+            .filter(|step| wanted(step))
+            .max_by_key(|step| step.ended_ms())
+    };
+    let mut path = Vec::new();
+    let mut current = last(&|_| true);
+    while let Some(step) = current {
+        path.push(step.key.clone());
+        current = last(&|other| step.depends_on.contains(&other.key));
+    }
+    path.reverse();
+    path
+}
+
 /// `timing.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
@@ -96,6 +141,10 @@ pub struct RunReport {
     pub budget_ms: u64,
     /// Share of the budget used, in per cent.
     pub budget_used_percent: f64,
+    /// The steps that decided how long the run took: each waited for the one before it.
+    pub critical_path: Vec<String>,
+    /// What they took together, in milliseconds.
+    pub critical_path_ms: u64,
     /// The steps in dependency order.
     pub steps: Vec<StepReport>,
     /// The results, relative to the output directory: Debian packages, and what the steps left
@@ -108,6 +157,12 @@ impl RunReport {
     #[must_use]
     pub fn new(exit_code: u8, wall_ms: u64, steps: Vec<StepReport>, results: Vec<String>) -> Self {
         // Hundredths of a per cent, in integers: the document is the same on every machine.
+        let critical_path = critical_path(&steps);
+        let critical_path_ms = steps
+            .iter()
+            .filter(|step| critical_path.contains(&step.key))
+            .map(StepReport::ran_ms)
+            .sum();
         let hundredths = wall_ms.saturating_mul(10_000) / BUDGET_MS;
         Self {
             format: "forkpack.pipeline-run",
@@ -116,6 +171,8 @@ impl RunReport {
             wall_ms,
             budget_ms: BUDGET_MS,
             budget_used_percent: f64::from(u32::try_from(hundredths).unwrap_or(u32::MAX)) / 100.0,
+            critical_path,
+            critical_path_ms,
             steps,
             results,
         }
@@ -132,11 +189,7 @@ impl RunReport {
         );
         for step in &self.steps {
             let memory = step.peak_memory_bytes.map_or_else(String::new, mebibytes);
-            let state = match step.reused {
-                None => step.state.name(),
-                Some(Source::Output) => "kept",
-                Some(Source::Cache) => "from cache",
-            };
+            let state = step.state_words();
             let time = match step.state {
                 State::Skipped => String::new(),
                 _ => seconds(step.wall_ms),
@@ -163,6 +216,14 @@ impl RunReport {
             seconds(self.wall_ms),
             format!("{:.2}", self.budget_used_percent),
         );
+        if self.critical_path.len() > 1 {
+            let _ = writeln!(
+                text,
+                "critical path: {} ({})",
+                self.critical_path.join(" -> "),
+                seconds(self.critical_path_ms)
+            );
+        }
         for result in &self.results {
             let _ = writeln!(text, "result: {output}/{result}");
         }
@@ -176,10 +237,10 @@ impl RunReport {
     }
 }
 
-fn seconds(milliseconds: u64) -> String {
+pub(crate) fn seconds(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

@@ -16,8 +16,10 @@ use crate::cache::Cache;
 use crate::contents::Contents;
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::fingerprint::{Available, Context, Fingerprint};
+use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
+use crate::page::{PAGE_FILE, page};
 use crate::pipeline::{Plan, Step};
 use crate::process::{End, Ended, Invocation, LineSink, run as run_process};
 use crate::report::{REPORT_FILE, RunReport, Source, State, StepReport};
@@ -99,6 +101,11 @@ pub fn run(
         .map_err(|error| PipelineError::io(fork_fs::Operation::Write, &path, error.into()))?;
     bytes.push(b'\n');
     fork_fs::write_atomic(&path, &bytes)?;
+    let mut history = History::read(&runner.layout);
+    let page = page(&report, &history);
+    fork_fs::write_atomic(&options.output.join(PAGE_FILE), page.as_bytes())?;
+    history.add(&report);
+    history.write(&runner.layout)?;
     runner.tidy()?;
     if let Some(cache) = &options.reuse.cache {
         cache.prune()?;
@@ -503,6 +510,7 @@ fn blank(step: &Step) -> StepReport {
     StepReport {
         key: step.key.clone(),
         label: step.label.clone(),
+        depends_on: step.depends_on.clone(),
         state: State::Skipped,
         exit_code: None,
         reason: None,

@@ -145,7 +145,14 @@ steps:
     left.sort();
     assert_eq!(
         left,
-        ["artifacts", "logs", "meta-data", "state", "timing.json"]
+        [
+            "artifacts",
+            "logs",
+            "meta-data",
+            "state",
+            "timing.html",
+            "timing.json"
+        ]
     );
 }
 
