@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -13,13 +13,16 @@ use serde::Serialize;
 use crate::cache::Cache;
 use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
+use crate::forecast::Forecast;
 use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
+use crate::live::Live;
 use crate::pipeline::{Pipeline, Plan};
 use crate::process::LineSink;
+use crate::report::{BUDGET_MINUTES, seconds};
 use crate::run::{Options, Reuse, run};
-use crate::state::{self, Record};
+use crate::state;
 
 /// Runs the Buildkite pipeline file on this machine.
 ///
@@ -73,11 +76,17 @@ pub struct Args {
     /// Most steps at a time [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// How long the run may take, in minutes; warns when it will take longer, and ends with exit code
+    /// 4 when it did.
+    #[arg(long, value_name = "MINUTES", default_value_t = BUDGET_MINUTES, value_parser = clap::value_parser!(u64).range(1..=525_600))]
+    pub budget: u64,
     /// Keep the working directories of steps that passed.
     #[arg(long)]
     pub keep_work: bool,
-    /// Show the steps, their command lines and how long each took last time in this output
-    /// directory, and run nothing.
+    /// Plain lines also on a terminal.
+    #[arg(long, env = "FORKPACK_NO_PROGRESS")]
+    pub plain: bool,
+    /// Show the steps, their command lines and how long each will take, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// How to print the result on standard output.
@@ -102,9 +111,9 @@ struct PlannedStep<'a> {
     label: &'a str,
     depends_on: &'a [String],
     timeout_minutes: Option<u64>,
-    /// What it took when it ran last, in milliseconds.
-    last_wall_ms: Option<u64>,
     artifact_paths: &'a [String],
+    /// What it will take, in milliseconds, as far as that is known.
+    expected_ms: Option<u64>,
     commands: Vec<Vec<String>>,
 }
 
@@ -122,9 +131,10 @@ impl Args {
     ) -> Result<u8, PipelineError> {
         let here = std::env::current_dir()
             .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
-        let sink = LineSink::new(stderr);
+        let live = Live::new(stderr, io::stderr().is_terminal() && !self.plain);
+        let sink = live.sink();
         let pipeline = Pipeline::load(&self.file)?;
-        let environment = self.environment(&pipeline, &here, &sink);
+        let environment = self.environment(&pipeline, &here, sink);
         let plan = pipeline.resolve(&environment)?;
         if self.dry_run {
             let layout = Layout {
@@ -139,13 +149,14 @@ impl Args {
         let options = Options {
             output: output.clone(),
             jobs: self.jobs.map_or_else(processors, usize::from),
+            budget_ms: self.budget * 60_000,
             keep_work: self.keep_work,
             reuse,
             environment,
             program: std::env::current_exe()
                 .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?,
         };
-        let report = run(&plan, &options, &sink, stop)?;
+        let report = run(&plan, &options, &live, stop)?;
         let text = match self.format {
             Format::Human => report.table(&output.display().to_string()),
             Format::Json => json(&report)?,
@@ -268,7 +279,7 @@ impl Args {
         layout: &Layout,
         stdout: &mut dyn Write,
     ) -> Result<(), PipelineError> {
-        let last = |key: &str| Record::read(&layout.record(key)).map(|record| record.wall_ms);
+        let forecast = Forecast::new(plan, layout);
         let mut steps = Vec::new();
         for step in &plan.steps {
             steps.push(PlannedStep {
@@ -276,14 +287,18 @@ impl Args {
                 label: &step.label,
                 depends_on: &step.depends_on,
                 timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
-                last_wall_ms: last(&step.key),
+                expected_ms: forecast.of(&step.key),
                 artifact_paths: &step.artifact_paths,
                 commands: step_commands(plan, step, environment)?,
             });
         }
         let text = match self.format {
             Format::Json => json(&steps)?,
-            Format::Human => steps.iter().map(PlannedStep::text).collect(),
+            Format::Human => {
+                let all = forecast.remaining_ms(plan, &BTreeMap::new(), |_| false);
+                let steps: String = steps.iter().map(PlannedStep::text).collect();
+                format!("{steps}expected: about {} in all\n", seconds(all))
+            }
         };
         print(stdout, &text)
     }
@@ -295,8 +310,8 @@ impl PlannedStep<'_> {
         if !self.depends_on.is_empty() {
             text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
         }
-        if let Some(last) = self.last_wall_ms {
-            let _ = write!(text, ", {}.{} s last time", last / 1000, last % 1000 / 100);
+        if let Some(expected) = self.expected_ms {
+            let _ = write!(text, ", about {}", seconds(expected));
         }
         text.push('\n');
         for command in &self.commands {

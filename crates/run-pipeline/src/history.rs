@@ -77,6 +77,15 @@ impl History {
         Ok(fork_fs::write_atomic(&path, &bytes)?)
     }
 
+    /// What a step took last, in milliseconds.
+    #[must_use]
+    pub fn last(&self, step: &str) -> Option<u64> {
+        self.0
+            .iter()
+            .rev()
+            .find_map(|run| run.steps_ms.get(step).copied())
+    }
+
     /// The quickest time of a step, and how many runs there were of it.
     #[must_use]
     pub fn quickest(&self, step: &str) -> Option<(u64, usize)> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use fork_worker::html::escaped;
 
 use crate::history::History;
-use crate::report::{RunReport, Source, State, StepReport, mebibytes, seconds};
+use crate::report::{RunReport, Source, State, StepReport, budget, mebibytes, seconds};
 
 /// Name of the page inside the run's output.
 pub const PAGE_FILE: &str = "timing.html";
@@ -51,10 +51,11 @@ pub fn page(report: &RunReport, history: &History) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>Pipeline run: {verdict}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>Pipeline run: {verdict} in {}</h1>\n\
-         <p>{:.2}% of the 6 h budget. The critical path, {}, takes {}: only what is on it can make \
+         <p>{:.2}% of the {} budget. The critical path, {}, takes {}: only what is on it can make \
          the run shorter.</p>",
         seconds(report.wall_ms),
         report.budget_used_percent,
+        budget(report.budget_ms),
         escaped(&report.critical_path.join(" → ")),
         seconds(report.critical_path_ms),
     );
@@ -230,7 +231,7 @@ mod tests {
             step("beside", &["quick"], 1_000, 2_000),
             hostile,
         ];
-        let report = RunReport::new(4, 6_000, steps, Vec::new());
+        let report = RunReport::new(4, 6_000, 21_600_000, steps, Vec::new());
         assert_eq!(report.critical_path, ["kept", "slow", "<b>"]);
         assert_eq!(report.critical_path_ms, 6_000);
         let mut history = History::default();

@@ -71,6 +71,10 @@ impl LineSink {
     }
 }
 
+/// Waits for a line, then becomes the script's shell. Without the line, because the runner was killed
+/// before it had noted the process, nothing is done.
+const GATE: &str = r#"read -r _ && exec bash -e -c "$0" </dev/null"#;
+
 /// What to run.
 #[derive(Debug)]
 pub struct Invocation<'a> {
@@ -132,10 +136,10 @@ pub fn run(
     let (reader, writer) = io::pipe().map_err(shell)?;
     let second = writer.try_clone().map_err(shell)?;
     let mut child = Command::new("bash")
-        .args(["-e", "-c", invocation.script])
+        .args(["-c", GATE, invocation.script])
         .current_dir(&invocation.directory)
         .envs(&invocation.environment)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(writer)
         .stderr(second)
         .process_group(0)
@@ -150,7 +154,14 @@ pub fn run(
             group.as_raw_nonzero().get(),
         )
     });
-    let note = match note.transpose() {
+    let opened = |child: &mut Child| match child.stdin.take() {
+        Some(mut gate) => gate.write_all(b"\n").map_err(shell),
+        None => Ok(()),
+    };
+    let note = match note
+        .transpose()
+        .and_then(|note| opened(&mut child).map(|()| note))
+    {
         Ok(note) => note.flatten(),
         Err(error) => {
             signal(group, Signal::KILL);

@@ -16,20 +16,27 @@ use crate::cache::Cache;
 use crate::contents::Contents;
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::fingerprint::{Available, Context, Fingerprint};
+use crate::forecast::Forecast;
 use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
+use crate::live::{Board, Live};
 use crate::page::{PAGE_FILE, page};
 use crate::pipeline::{Plan, Step};
 use crate::process::{End, Ended, Invocation, LineSink, run as run_process};
 use crate::report::{REPORT_FILE, RunReport, Source, State, StepReport};
 use crate::state::{self, Record};
 
+/// How often what is shown of a run is brought up to date.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The output directory; it is absolute and exists.
     pub output: PathBuf,
+    /// How long the run may take, in milliseconds.
+    pub budget_ms: u64,
     /// Most steps at a time.
     pub jobs: usize,
     /// Keep the working directories of steps that passed.
@@ -60,7 +67,7 @@ pub struct Reuse {
 /// Runs a plan and writes its report.
 ///
 /// A step that fails stops only what depends on it. The exit code of the whole is that of the step
-/// that failed first.
+/// that failed first; 4 when all passed and it took longer than its budget.
 ///
 /// # Errors
 ///
@@ -69,33 +76,40 @@ pub struct Reuse {
 pub fn run(
     plan: &Plan,
     options: &Options,
-    sink: &LineSink,
+    live: &Live,
     stop: &AtomicBool,
 ) -> Result<RunReport, PipelineError> {
+    let sink = live.sink();
+    let layout = Layout {
+        output: options.output.clone(),
+    };
+    let forecast = Forecast::new(plan, &layout);
     let runner = Runner {
         plan,
         options,
         sink,
         stop,
-        layout: Layout {
-            output: options.output.clone(),
-        },
+        board: live.board(plan, &forecast, options.budget_ms),
+        layout,
         started: Instant::now(),
         contents: Contents::default(),
         available: Mutex::default(),
     };
     let _lock = state::lock(&runner.layout)?;
     runner.prepare()?;
-    let (mut reports, exit_code) = runner.run_steps();
+    let (mut reports, mut exit_code) = runner.run_steps();
     let order = |report: &StepReport| plan.steps.iter().position(|step| step.key == report.key);
     reports.sort_by_key(order);
     let results = runner.results(&reports);
-    let report = RunReport::new(
-        exit_code,
-        milliseconds(runner.started.elapsed()),
-        reports,
-        results,
-    );
+    let wall_ms = milliseconds(runner.started.elapsed());
+    if exit_code == 0 && wall_ms > options.budget_ms {
+        sink.line(
+            "run-pipeline",
+            b"error: the run took longer than its budget",
+        );
+        exit_code = Class::Wrong.exit_code();
+    }
+    let report = RunReport::new(exit_code, wall_ms, options.budget_ms, reports, results);
     let path = options.output.join(REPORT_FILE);
     let mut bytes = serde_json::to_vec_pretty(&report)
         .map_err(|error| PipelineError::io(fork_fs::Operation::Write, &path, error.into()))?;
@@ -118,6 +132,7 @@ struct Runner<'a> {
     options: &'a Options,
     sink: &'a LineSink,
     stop: &'a AtomicBool,
+    board: Board<'a>,
     layout: Layout,
     started: Instant,
     contents: Contents,
@@ -167,6 +182,7 @@ impl Runner<'_> {
                 // Skipping one step may be what another one waits for, so until nothing changes.
                 while let Some(report) = self.skip_one(&mut waiting, &reports) {
                     self.sink.line(&report.key, b"skipped");
+                    self.board.end(&report.key);
                     reports.push(report);
                 }
                 while running < self.options.jobs.max(1) {
@@ -181,6 +197,7 @@ impl Runner<'_> {
                     let step = waiting.remove(index);
                     let sender = sender.clone();
                     running += 1;
+                    self.board.start(&step.key);
                     scope.spawn(move || {
                         // The receiver lives as long as the scope.
                         let _ = sender.send(self.run_step(step));
@@ -189,10 +206,17 @@ impl Runner<'_> {
                 if running == 0 {
                     break;
                 }
-                let Ok((report, code)) = receiver.recv() else {
-                    break;
+                let (report, code) = loop {
+                    if let Some(warning) = self.board.look() {
+                        self.sink.line("run-pipeline", warning.as_bytes());
+                    }
+                    // The sender above keeps the channel open, so this is about time alone.
+                    if let Ok(ended) = receiver.recv_timeout(LOOK) {
+                        break ended;
+                    }
                 };
                 running -= 1;
+                self.board.end(&report.key);
                 if exit_code == 0 {
                     exit_code = code;
                 }

@@ -22,6 +22,9 @@ use crate::layout::Layout;
 const RECORD_BYTES_MAX: u64 = 64 << 20;
 /// How long processes that were sent SIGKILL may take to disappear.
 const KILL_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for the lock: a process that a killed run was just starting holds it until it has
+/// become the step's shell.
+const LOCK_TIME: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 /// Largest `/proc` file read, in bytes.
 const PROC_BYTES_MAX: u64 = 64 << 10;
@@ -65,7 +68,7 @@ fn write_json(value: &impl Serialize, path: &Path) -> Result<(), PipelineError> 
     Ok(fork_fs::write_atomic(path, &bytes)?)
 }
 
-/// Takes the output directory for this process.
+/// Takes the output directory for this process; waits a moment for it.
 ///
 /// # Errors
 ///
@@ -73,12 +76,17 @@ fn write_json(value: &impl Serialize, path: &Path) -> Result<(), PipelineError> 
 pub fn lock(layout: &Layout) -> Result<FileLock, PipelineError> {
     let state = layout.state();
     fork_fs::create_dir_all(&state)?;
-    FileLock::take(&state.join("lock"))?.ok_or_else(|| {
-        PipelineErrorKind::Busy {
-            output: layout.output.clone(),
+    let deadline = Instant::now() + LOCK_TIME;
+    loop {
+        if let Some(lock) = FileLock::take(&state.join("lock"))? {
+            return Ok(lock);
         }
-        .into()
-    })
+        if Instant::now() > deadline {
+            let output = layout.output.clone();
+            return Err(PipelineErrorKind::Busy { output }.into());
+        }
+        thread::sleep(POLL);
+    }
 }
 
 /// A process group that runs a step.

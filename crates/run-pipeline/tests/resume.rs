@@ -162,15 +162,15 @@ fn only_what_changed_runs_again() {
 }
 
 #[test]
-fn a_dry_run_says_what_steps_took() {
+fn a_dry_run_says_what_steps_will_take() {
     let bench = Bench::of("steps: [ { key: a, command: mkdir x } ]");
     let dry = |bench: &Bench| text(&bench.run(&["--dry-run"]).stdout);
-    assert_eq!(dry(&bench), "a\n    mkdir x\n");
+    assert!(dry(&bench).starts_with("a\n    mkdir x\n"));
     bench.run(&[]);
+    let known = dry(&bench);
     assert!(
-        dry(&bench).contains(" s last time\n    mkdir x\n"),
-        "{}",
-        dry(&bench)
+        known.starts_with("a, about 0.0 s\n    mkdir x\n"),
+        "{known}"
     );
 }
 

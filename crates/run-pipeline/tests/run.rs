@@ -273,7 +273,10 @@ fn dry_run_shows_command_lines_and_writes_nothing() {
     );
     let run = context.run(&["--dry-run", "--env", "N=two words"]);
     assert_eq!(run.code(), 0, "{}", run.stderr());
-    assert_eq!(run.stdout(), "a\n    worker --x 'two words'\n");
+    assert_eq!(
+        run.stdout(),
+        "a\n    worker --x 'two words'\nexpected: about 0.0 s in all\n"
+    );
     assert!(!context.path("out").exists());
 }
 

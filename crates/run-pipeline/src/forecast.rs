@@ -1,0 +1,158 @@
+//! How long a run will take: what each step took before, or measured rates times the input.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::history::History;
+use crate::interpolate::Environment;
+use crate::layout::Layout;
+use crate::pipeline::Plan;
+use crate::state::Record;
+
+/// What workers need for each byte of the fork config, in picoseconds, and for nothing at all, in
+/// milliseconds: medians of `docs/performance-results.md` for three ledgers of 277,307 accounts (722
+/// MB) on two cores, rounded up. Ledgers of another form are close enough for a forecast.
+const RATES: [(&str, u64, u64); 7] = [
+    ("dump-candidates", 7_000, 100),
+    ("migrate-ledger", 16_000, 200),
+    ("generate-network-config", 1_000, 100),
+    ("package-deb", 5_000, 100),
+    ("package-image", 10_000, 6_000),
+    ("verify-package", 18_000, 500),
+    ("sign-release", 1_000, 100),
+];
+
+/// JSON of accounts is so many times larger than its gzip.
+const GZIP_RATIO: u64 = 5;
+
+/// Expected times of steps, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast(BTreeMap<String, u64>);
+
+impl Forecast {
+    /// What is expected of each step: its time when it ran last in this output directory, or by the
+    /// rates; nothing of steps that neither is known of.
+    #[must_use]
+    pub fn new(plan: &Plan, layout: &Layout) -> Self {
+        let history = History::read(layout);
+        let bytes = input_bytes(&plan.environment);
+        let mut expected = BTreeMap::new();
+        for step in &plan.steps {
+            let last = || {
+                let record = Record::read(&layout.record(&step.key)).map(|record| record.wall_ms);
+                record.or_else(|| history.last(&step.key))
+            };
+            let rated = || {
+                let workers = RATES
+                    .iter()
+                    .filter(|(worker, ..)| step.script.contains(worker));
+                workers
+                    .map(|(_, per_byte, fixed)| {
+                        fixed + bytes.saturating_mul(*per_byte) / 1_000_000_000
+                    })
+                    .reduce(|sum, one| sum + one)
+            };
+            if let Some(ms) = last().or_else(rated) {
+                expected.insert(step.key.clone(), ms);
+            }
+        }
+        Self(expected)
+    }
+
+    /// What is expected of a step, in milliseconds.
+    #[must_use]
+    pub fn of(&self, step: &str) -> Option<u64> {
+        self.0.get(step).copied()
+    }
+
+    /// Time until the last step ends, in milliseconds, when every step starts as soon as it can;
+    /// `elapsed` holds the steps that run, and how long they have, `ended` decides about the rest.
+    #[must_use]
+    pub fn remaining_ms(
+        &self,
+        plan: &Plan,
+        elapsed: &BTreeMap<String, u64>,
+        ended: impl Fn(&str) -> bool,
+    ) -> u64 {
+        let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
+        for step in &plan.steps {
+            if ended(&step.key) {
+                continue;
+            }
+            let waits = step.depends_on.iter();
+            let start = waits.filter_map(|key| ends.get(key.as_str())).max();
+            let expected = self.of(&step.key).unwrap_or_default();
+            let left = expected.saturating_sub(elapsed.get(&step.key).copied().unwrap_or_default());
+            ends.insert(&step.key, start.copied().unwrap_or_default() + left);
+        }
+        ends.into_values().max().unwrap_or_default()
+    }
+}
+
+/// Size of the largest file that a variable names, as it is unpacked: the fork config, which
+/// decides about everything.
+fn input_bytes(environment: &Environment) -> u64 {
+    let bytes = |value: &String| {
+        let path = Path::new(value);
+        let bytes = fork_fs::bytes_if_file(path).ok()??;
+        let packed = path
+            .extension()
+            .is_some_and(|end| end == "gz" || end == "zst");
+        Some(if packed {
+            bytes.saturating_mul(GZIP_RATIO)
+        } else {
+            bytes
+        })
+    };
+    environment
+        .values()
+        .filter_map(bytes)
+        .max()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+
+    #[test]
+    fn the_longest_way_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("fork_config.json");
+        fork_fs::write_atomic(&input, &[b' '; 1_000_000]).unwrap();
+        let pipeline = "
+env: { INPUT: '${INPUT}' }
+steps:
+  - { key: import, command: dump-candidates import }
+  - { key: migrate, command: migrate-ledger, depends_on: import }
+  - { key: short, command: generate-network-config, depends_on: import }
+  - { key: other, command: something, depends_on: [ migrate, short ] }
+";
+        let environment = [("INPUT".to_owned(), input.to_str().unwrap().to_owned())].into();
+        let plan = Pipeline::parse(pipeline.as_bytes()).unwrap();
+        let plan = plan.resolve(&environment).unwrap();
+        let layout = Layout {
+            output: directory.path().join("out"),
+        };
+        let forecast = Forecast::new(&plan, &layout);
+        assert_eq!(forecast.of("import"), Some(107));
+        assert_eq!(forecast.of("migrate"), Some(216));
+        assert_eq!(forecast.of("other"), None);
+        let nothing = BTreeMap::new();
+        assert_eq!(forecast.remaining_ms(&plan, &nothing, |_| false), 323);
+        let running = [("migrate".to_owned(), 200), ("short".to_owned(), 1)].into();
+        let left = forecast.remaining_ms(&plan, &running, |key| key == "import");
+        assert_eq!(left, 100, "the short one is now the longer one");
+        assert_eq!(forecast.remaining_ms(&plan, &nothing, |_| true), 0);
+        // What was measured here is better than rates.
+        let mut history = History::default();
+        history.0.push(crate::history::EarlierRun {
+            exit_code: 0,
+            wall_ms: 1,
+            steps_ms: [("import".to_owned(), 5_000)].into(),
+        });
+        history.write(&layout).unwrap();
+        assert_eq!(Forecast::new(&plan, &layout).of("import"), Some(5_000));
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run shows while it runs: lines anywhere, and on a terminal the steps below them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::forecast::Forecast;
+use crate::pipeline::Plan;
+use crate::process::LineSink;
+use crate::report::seconds;
+
+/// How often the view is drawn.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What a run shows.
+#[derive(Debug)]
+pub struct Live {
+    bars: Option<MultiProgress>,
+    sink: LineSink,
+}
+
+impl Live {
+    /// On a terminal when `is_terminal`, plain lines to `output` otherwise.
+    #[must_use]
+    pub fn new(output: Box<dyn Write + Send>, is_terminal: bool) -> Self {
+        if !is_terminal {
+            return Self {
+                bars: None,
+                sink: LineSink::new(output),
+            };
+        }
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let above = Above {
+            bars: bars.clone(),
+            output,
+        };
+        Self {
+            bars: Some(bars),
+            sink: LineSink::new(Box::new(above)),
+        }
+    }
+
+    /// Where lines go.
+    #[must_use]
+    pub const fn sink(&self) -> &LineSink {
+        &self.sink
+    }
+
+    /// Begins to show a run.
+    pub(crate) fn board<'a>(
+        &self,
+        plan: &'a Plan,
+        forecast: &'a Forecast,
+        budget_ms: u64,
+    ) -> Board<'a> {
+        let total = self.bars.as_ref().map(|bars| bar(bars, "total", None));
+        Board {
+            plan,
+            forecast,
+            budget_ms,
+            started: Instant::now(),
+            bars: self.bars.clone(),
+            state: Mutex::new(BoardState {
+                total,
+                ..BoardState::default()
+            }),
+        }
+    }
+}
+
+/// Writes whole lines above the bars.
+struct Above {
+    bars: MultiProgress,
+    output: Box<dyn Write + Send>,
+}
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| self.output.write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+fn bar(bars: &MultiProgress, name: &str, expected_ms: Option<u64>) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(expected_ms.unwrap_or_default()));
+    let template = match expected_ms {
+        Some(_) => "{prefix:<24} {wide_bar} {elapsed:>5} of about {msg}",
+        None => "{prefix:<24} {spinner} {elapsed:>5} {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(name.to_owned());
+    if let Some(expected) = expected_ms {
+        bar.set_message(seconds(expected));
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// The steps of a run and what is left of it.
+#[derive(Debug)]
+pub(crate) struct Board<'a> {
+    plan: &'a Plan,
+    forecast: &'a Forecast,
+    budget_ms: u64,
+    started: Instant,
+    bars: Option<MultiProgress>,
+    state: Mutex<BoardState>,
+}
+
+#[derive(Debug, Default)]
+struct BoardState {
+    running: BTreeMap<String, (Instant, Option<ProgressBar>)>,
+    ended: Vec<String>,
+    total: Option<ProgressBar>,
+    is_warned: bool,
+}
+
+impl Board<'_> {
+    fn with<T>(&self, act: impl FnOnce(&mut BoardState) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A step starts.
+    pub(crate) fn start(&self, step: &str) {
+        let expected = self.forecast.of(step).filter(|ms| *ms > 0);
+        let bar = self.bars.as_ref().map(|bars| bar(bars, step, expected));
+        self.with(|state| state.running.insert(step.to_owned(), (Instant::now(), bar)));
+    }
+
+    /// A step ended, or will not start.
+    pub(crate) fn end(&self, step: &str) {
+        self.with(|state| {
+            if let Some((_, Some(bar))) = state.running.remove(step) {
+                bar.finish_and_clear();
+            }
+            state.ended.push(step.to_owned());
+        });
+    }
+
+    /// Draws what is left. Returns a warning, once, when the budget will not do.
+    pub(crate) fn look(&self) -> Option<String> {
+        let elapsed_ms = milliseconds(self.started.elapsed());
+        self.with(|state| {
+            let mut running = BTreeMap::new();
+            for (key, (since, bar)) in &state.running {
+                let ms = milliseconds(since.elapsed());
+                if let Some(bar) = bar {
+                    let end = bar.length().unwrap_or_default();
+                    // Full means ended; what takes longer than expected stays short of it.
+                    bar.set_position(ms.min(end.saturating_sub(end / 50)));
+                }
+                running.insert(key.clone(), ms);
+            }
+            let ended = |key: &str| state.ended.iter().any(|ended| ended == key);
+            let left = self.forecast.remaining_ms(self.plan, &running, ended);
+            if let Some(total) = &state.total {
+                let budget = self.budget_ms.saturating_sub(elapsed_ms) / 1000;
+                total.set_message(format!(
+                    "about {} left; {} of {} steps done; {}:{:02}:{:02} of the budget left",
+                    seconds(left),
+                    state.ended.len(),
+                    self.plan.steps.len(),
+                    budget / 3600,
+                    budget / 60 % 60,
+                    budget % 60,
+                ));
+            }
+            let expected = elapsed_ms.saturating_add(left);
+            if expected <= self.budget_ms || state.is_warned {
+                return None;
+            }
+            state.is_warned = true;
+            Some(format!(
+                "warning: this run will take about {}, and its budget is {}",
+                seconds(expected),
+                seconds(self.budget_ms)
+            ))
+        })
+    }
+}
+
+impl Drop for Board<'_> {
+    fn drop(&mut self) {
+        self.with(|state| {
+            if let Some(total) = &state.total {
+                total.finish_and_clear();
+            }
+        });
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
