@@ -1,7 +1,7 @@
 //! What is to be done after an `ALLOW`: a plan, with keys that make doing it twice harmless.
 
-use crate::evaluate::fill;
 use crate::decision::Verdict;
+use crate::evaluate::fill;
 use crate::log::{Body, Log};
 use crate::name::Digest;
 use crate::policy::{Executor, Policy};
@@ -35,12 +35,19 @@ pub fn plan(policy: &Policy, log: &Log, store: &Store) -> Result<Vec<Planned>, S
     let state = State::read(policy, log, store)?;
     let mut planned = Vec::new();
     for entry in log.entries() {
-        let Body::Decided { decision } = &entry.body else { continue };
+        let Body::Decided { decision } = &entry.body else {
+            continue;
+        };
         if decision.verdict != Verdict::Allow {
             continue;
         }
-        let manifest = state.manifests.iter().find(|(envelope, _)| *envelope == decision.manifest);
-        let Some((_, manifest)) = manifest else { continue };
+        let manifest = state
+            .manifests
+            .iter()
+            .find(|(envelope, _)| *envelope == decision.manifest);
+        let Some((_, manifest)) = manifest else {
+            continue;
+        };
         let version = match manifest.tag.as_deref() {
             Some(tag) => policy.grammar.parse_tag(tag),
             None => policy.grammar.parse(&manifest.version),
@@ -50,12 +57,24 @@ pub fn plan(policy: &Policy, log: &Log, store: &Store) -> Result<Vec<Planned>, S
                 continue;
             }
             // A name that cannot be filled in is shown as it stands; the executor refuses it.
-            let filled = version.as_ref().ok().and_then(|version| fill(&policy.names, version, &action.target));
+            let filled = version
+                .as_ref()
+                .ok()
+                .and_then(|version| fill(&policy.names, version, &action.target));
             let target = filled.unwrap_or_else(|| action.target.clone());
             let attempt = decision.attempt.to_string();
-            let parts = [&decision.release, &decision.stage, &attempt, &action.id, &target];
+            let parts = [
+                &decision.release,
+                &decision.stage,
+                &attempt,
+                &action.id,
+                &target,
+            ];
             // Lengths keep `ab`+`c` and `a`+`bc` apart.
-            let text: String = parts.iter().map(|part| format!("{}:{part}\n", part.len())).collect();
+            let text: String = parts
+                .iter()
+                .map(|part| format!("{}:{part}\n", part.len()))
+                .collect();
             let key = Digest::of(text.as_bytes());
             planned.push(Planned {
                 id: action.id.clone(),

@@ -65,10 +65,12 @@ pub enum Problem {
 /// a decision in the log is a claim, and is made again from what stood before it.
 #[must_use]
 pub fn audit(policy: &Policy, keys: &str, text: &str, head: &Head, store: &Store) -> Vec<Problem> {
-    let wrong = |source: LogError| vec![Problem::Log(match std::error::Error::source(&source) {
-        Some(cause) => format!("{source}: {cause}"),
-        None => source.to_string(),
-    })];
+    let wrong = |source: LogError| {
+        vec![Problem::Log(match std::error::Error::source(&source) {
+            Some(cause) => format!("{source}: {cause}"),
+            None => source.to_string(),
+        })]
+    };
     let log = match Log::parse(text) {
         Ok(log) => log,
         Err(source) => return wrong(source),
@@ -79,22 +81,38 @@ pub fn audit(policy: &Policy, keys: &str, text: &str, head: &Head, store: &Store
     let mut problems = Vec::new();
     for (index, entry) in log.entries().iter().enumerate() {
         match &entry.body {
-            Body::Opened { policy: opened, keys: pinned, .. } => {
+            Body::Opened {
+                policy: opened,
+                keys: pinned,
+                ..
+            } => {
                 let given = Digest::of(keys.as_bytes());
-                for (what, expected, found) in [("policy", *opened, policy.digest), ("keys", *pinned, given)] {
+                for (what, expected, found) in
+                    [("policy", *opened, policy.digest), ("keys", *pinned, given)]
+                {
                     if expected != found {
-                        problems.push(Problem::Opened { what, expected, found });
+                        problems.push(Problem::Opened {
+                            what,
+                            expected,
+                            found,
+                        });
                     }
                 }
             }
             Body::Recorded { evidence } => {
                 if store.evidence(*evidence).is_none() {
-                    problems.push(Problem::Missing { seq: entry.seq, evidence: *evidence });
+                    problems.push(Problem::Missing {
+                        seq: entry.seq,
+                        evidence: *evidence,
+                    });
                 }
             }
             Body::Decided { decision } => {
                 if decision.engine != ENGINE {
-                    problems.push(Problem::Engine { seq: entry.seq, engine: decision.engine.clone() });
+                    problems.push(Problem::Engine {
+                        seq: entry.seq,
+                        engine: decision.engine.clone(),
+                    });
                     continue;
                 }
                 let question = Question {
@@ -104,22 +122,38 @@ pub fn audit(policy: &Policy, keys: &str, text: &str, head: &Head, store: &Store
                     measured: decision.measured.clone(),
                 };
                 let why = if decision.now != entry.at {
-                    Some(format!("it is of {}, its entry of {}", decision.now, entry.at))
+                    Some(format!(
+                        "it is of {}, its entry of {}",
+                        decision.now, entry.at
+                    ))
                 } else {
                     match decide(policy, &log.before(index), store, &question) {
                         Err(source) => Some(source.to_string()),
                         Ok(again) if again == **decision => None,
-                        Ok(again) => Some(format!("{:?} where the facts give {:?}", decision.verdict, again.verdict)),
+                        Ok(again) => Some(format!(
+                            "{:?} where the facts give {:?}",
+                            decision.verdict, again.verdict
+                        )),
                     }
                 };
                 if let Some(why) = why {
-                    problems.push(Problem::Decision { seq: entry.seq, why });
+                    problems.push(Problem::Decision {
+                        seq: entry.seq,
+                        why,
+                    });
                 }
             }
             Body::Acted { action, key, .. } => {
-                let planned = crate::action::plan(policy, &log.before(index), store).unwrap_or_default();
-                if !planned.iter().any(|one| one.id == *action && one.key == *key) {
-                    problems.push(Problem::Action { seq: entry.seq, action: action.clone() });
+                let planned =
+                    crate::action::plan(policy, &log.before(index), store).unwrap_or_default();
+                if !planned
+                    .iter()
+                    .any(|one| one.id == *action && one.key == *key)
+                {
+                    problems.push(Problem::Action {
+                        seq: entry.seq,
+                        action: action.clone(),
+                    });
                 }
             }
         }
@@ -133,7 +167,13 @@ pub fn verdicts(log: &Log) -> BTreeMap<u64, String> {
     let decided = log.entries().iter().filter_map(|entry| match &entry.body {
         Body::Decided { decision } => Some((
             entry.seq,
-            format!("{} {} attempt {}: {:?}", decision.point.name(), decision.stage, decision.attempt, decision.verdict),
+            format!(
+                "{} {} attempt {}: {:?}",
+                decision.point.name(),
+                decision.stage,
+                decision.attempt,
+                decision.verdict
+            ),
         )),
         _ => None,
     });

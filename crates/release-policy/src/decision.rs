@@ -145,12 +145,16 @@ pub struct Decision {
 impl Decision {
     /// The gates whose condition does not hold.
     pub fn unmet(&self) -> impl Iterator<Item = &GateResult> {
-        self.gates.iter().filter(|gate| gate.outcome == Outcome::Unmet)
+        self.gates
+            .iter()
+            .filter(|gate| gate.outcome == Outcome::Unmet)
     }
 
     /// The gates that were waived.
     pub fn waived(&self) -> impl Iterator<Item = &GateResult> {
-        self.gates.iter().filter(|gate| gate.outcome == Outcome::Waived)
+        self.gates
+            .iter()
+            .filter(|gate| gate.outcome == Outcome::Waived)
     }
 
     /// One line per unmet gate, for people.
@@ -158,7 +162,10 @@ impl Decision {
     pub fn reasons(&self) -> Vec<String> {
         self.unmet()
             .map(|gate| {
-                let mut line = format!("{}: expected {}, found {}", gate.id, gate.expected, gate.found);
+                let mut line = format!(
+                    "{}: expected {}, found {}",
+                    gate.id, gate.expected, gate.found
+                );
                 if !gate.next.is_empty() {
                     line.push_str("; next: ");
                     line.push_str(&gate.next);
@@ -176,12 +183,17 @@ pub fn verdict_of(gates: &[GateResult]) -> (Verdict, Option<Time>) {
     if unmet().any(|gate| gate.effect == Effect::Deny) {
         return (Verdict::Deny, None);
     }
-    let waiting: Vec<Option<Time>> =
-        unmet().filter(|gate| gate.effect == Effect::Pend).map(|gate| gate.until).collect();
+    let waiting: Vec<Option<Time>> = unmet()
+        .filter(|gate| gate.effect == Effect::Pend)
+        .map(|gate| gate.until)
+        .collect();
     if waiting.is_empty() {
         return (Verdict::Allow, None);
     }
     // One gate that waits for people, and no time can be named.
     let until: Option<Vec<Time>> = waiting.into_iter().collect();
-    (Verdict::Pend, until.and_then(|times| times.into_iter().max()))
+    (
+        Verdict::Pend,
+        until.and_then(|times| times.into_iter().max()),
+    )
 }

@@ -18,7 +18,13 @@ use crate::name::{Commit, Digest, Time};
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|source| {
         let start = source.span().map_or(0, |span| span.start);
-        let line = text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count() + 1;
+        let line = text
+            .as_bytes()
+            .iter()
+            .take(start)
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
         format!("line {line}: {}", source.message())
     })
 }
@@ -37,7 +43,11 @@ pub fn sections(text: &str) -> Result<BTreeSet<String>, String> {
         toml::Value::Table(table) => !table.is_empty(),
         _ => true,
     };
-    Ok(table.into_iter().filter(|(_, value)| says(value)).map(|(key, _)| key).collect())
+    Ok(table
+        .into_iter()
+        .filter(|(_, value)| says(value))
+        .map(|(key, _)| key)
+        .collect())
 }
 
 /// A proposal to the operators. Sections may be missing here; a gate says which must be there.

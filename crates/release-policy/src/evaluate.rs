@@ -60,13 +60,26 @@ pub(crate) fn met() -> Checked {
     Ok(String::new())
 }
 
-pub(crate) fn unmet(expected: impl Into<String>, found: impl Into<String>, next: impl Into<String>) -> Unmet {
-    Unmet { expected: expected.into(), found: found.into(), next: next.into(), ..Unmet::default() }
+pub(crate) fn unmet(
+    expected: impl Into<String>,
+    found: impl Into<String>,
+    next: impl Into<String>,
+) -> Unmet {
+    Unmet {
+        expected: expected.into(),
+        found: found.into(),
+        next: next.into(),
+        ..Unmet::default()
+    }
 }
 
 /// `met` when nothing is in the list; otherwise the list is what was found.
 pub(crate) fn none_of(wrong: Vec<String>, expected: &str, next: &str) -> Checked {
-    if wrong.is_empty() { met() } else { Err(unmet(expected, wrong.join(", "), next)) }
+    if wrong.is_empty() {
+        met()
+    } else {
+        Err(unmet(expected, wrong.join(", "), next))
+    }
 }
 
 /// Decides a question.
@@ -77,12 +90,20 @@ pub(crate) fn none_of(wrong: Vec<String>, expected: &str, next: &str) -> Checked
 ///
 /// When the question cannot be asked: the log is not of this policy, an envelope is missing, there is
 /// no manifest, or the time is before the log's last entry.
-pub fn decide(policy: &Policy, log: &Log, store: &Store, question: &Question) -> Result<Decision, StateError> {
+pub fn decide(
+    policy: &Policy,
+    log: &Log,
+    store: &Store,
+    question: &Question,
+) -> Result<Decision, StateError> {
     let state = State::read(policy, log, store)?;
     if let Some(last) = log.entries().last().map(|entry| entry.at)
         && question.now < last
     {
-        return Err(StateError::Clock { now: question.now, last });
+        return Err(StateError::Clock {
+            now: question.now,
+            last,
+        });
     }
     let stage = policy.stage(&question.stage);
     let stage = stage.ok_or_else(|| StateError::NoStage(question.stage.clone()))?;
@@ -97,7 +118,12 @@ pub fn decide(policy: &Policy, log: &Log, store: &Store, question: &Question) ->
     waive::apply(&view, &mut gates);
     let (verdict, until) = verdict_of(&gates);
     let moved = match view.train() {
-        Ok((_, on_it)) => manifest.feature.iter().filter(|name| !on_it.contains_key(*name)).cloned().collect(),
+        Ok((_, on_it)) => manifest
+            .feature
+            .iter()
+            .filter(|name| !on_it.contains_key(*name))
+            .cloned()
+            .collect(),
         Err(_) => Vec::new(),
     };
     Ok(Decision {
@@ -124,13 +150,21 @@ pub fn decide(policy: &Policy, log: &Log, store: &Store, question: &Question) ->
 /// The attempt a question is about: to enter is about the next one.
 fn attempt_of(state: &State<'_>, stage: &str, point: Point) -> u32 {
     let last = state.last(stage).map_or(0, |(number, _)| number);
-    if point == Point::Enter { last + 1 } else { last }
+    if point == Point::Enter {
+        last + 1
+    } else {
+        last
+    }
 }
 
 /// Asks one gate.
 fn ask(view: &View<'_>, gate: &Gate) -> GateResult {
     let _ = view.take_used();
-    let effect = gate.effect_for.get(&view.manifest.kind).copied().unwrap_or(gate.effect);
+    let effect = gate
+        .effect_for
+        .get(&view.manifest.kind)
+        .copied()
+        .unwrap_or(gate.effect);
     let mut result = GateResult {
         id: gate.id.clone(),
         outcome: Outcome::Met,
@@ -173,7 +207,11 @@ fn applies(view: &View<'_>, gate: &Gate) -> Result<bool, Unmet> {
         Some(when @ (When::BaseBeforeOne | When::BaseFromOne)) => {
             let base = view.manifest.base.as_deref().unwrap_or("");
             let base = view.policy.grammar.parse(base).map_err(|source| {
-                unmet("a base version", source.to_string(), "name the base in the manifest")
+                unmet(
+                    "a base version",
+                    source.to_string(),
+                    "name the base in the manifest",
+                )
             })?;
             Ok(base.is_before_one() == (when == When::BaseBeforeOne))
         }
@@ -199,14 +237,22 @@ fn check(view: &View<'_>, gate: &Gate) -> Checked {
     use crate::policy::check::Kind;
     match gate.check.kind() {
         Kind::Scope | Kind::Version | Kind::Tag | Kind::Artifact => release::check(view, gate),
-        Kind::ChangeClass | Kind::Coverage | Kind::Compat | Kind::Order | Kind::Containment | Kind::ConfigMatch => {
-            sameness::check(view, gate)
-        }
+        Kind::ChangeClass
+        | Kind::Coverage
+        | Kind::Compat
+        | Kind::Order
+        | Kind::Containment
+        | Kind::ConfigMatch => sameness::check(view, gate),
         Kind::Document => papers::check(view, gate),
         Kind::Approval | Kind::Vote | Kind::Audit => people::check(view, gate),
-        Kind::Test | Kind::Soak | Kind::Observe | Kind::LeadTime | Kind::Cadence | Kind::Report | Kind::Effect | Kind::Retire => {
-            network::check(view, gate)
-        }
+        Kind::Test
+        | Kind::Soak
+        | Kind::Observe
+        | Kind::LeadTime
+        | Kind::Cadence
+        | Kind::Report
+        | Kind::Effect
+        | Kind::Retire => network::check(view, gate),
     }
 }
 
@@ -266,13 +312,25 @@ fn kind(view: &View<'_>) -> Checked {
     let kind = &view.manifest.kind;
     if !view.policy.kinds.contains(kind) {
         let expected = format!("a release of kind {}", view.policy.kinds.join(" or "));
-        return Err(unmet(expected, format!("kind `{kind}`"), "correct the manifest"));
+        return Err(unmet(
+            expected,
+            format!("kind `{kind}`"),
+            "correct the manifest",
+        ));
     }
     if view.stage.kinds.is_empty() || view.stage.kinds.contains(kind) {
         return met();
     }
-    let expected = format!("for {}, a release of kind {}", view.stage.name, view.stage.kinds.join(" or "));
-    Err(unmet(expected, format!("kind `{kind}`"), "this release never comes to this stage"))
+    let expected = format!(
+        "for {}, a release of kind {}",
+        view.stage.name,
+        view.stage.kinds.join(" or ")
+    );
+    Err(unmet(
+        expected,
+        format!("kind `{kind}`"),
+        "this release never comes to this stage",
+    ))
 }
 
 fn attempt(view: &View<'_>) -> Checked {
@@ -296,20 +354,34 @@ fn attempt(view: &View<'_>) -> Checked {
             failed(&format!("attempt {number} is over")),
             "make a new release",
         )),
-        (Point::Exit | Point::Close, None) => {
-            Err(unmet(format!("{stage} to be entered"), "it was not", format!("enter {stage} first")))
-        }
+        (Point::Exit | Point::Close, None) => Err(unmet(
+            format!("{stage} to be entered"),
+            "it was not",
+            format!("enter {stage} first"),
+        )),
         // A gate that ended the attempt answers for itself; only a failure somebody recorded by hand
         // has no gate.
         (Point::Exit, Some((number, attempt))) => match attempt.progress {
             Progress::Deployed | Progress::Testing | Progress::Soaking => met(),
-            Progress::Passed => Err(unmet("an attempt that is going on", format!("attempt {number} passed already"), "")),
+            Progress::Passed => Err(unmet(
+                "an attempt that is going on",
+                format!("attempt {number} passed already"),
+                "",
+            )),
             Progress::Failed | Progress::Rejected | Progress::Retired => {
-                let by_gate = attempt.failure.as_ref().is_some_and(|(gate, _)| view.policy.gate(gate).is_some_and(|gate| gate.on == Point::Exit));
+                let by_gate = attempt.failure.as_ref().is_some_and(|(gate, _)| {
+                    view.policy
+                        .gate(gate)
+                        .is_some_and(|gate| gate.on == Point::Exit)
+                });
                 if by_gate {
                     return met();
                 }
-                Err(unmet("an attempt that is going on", failed(&format!("attempt {number} failed")), format!("enter {stage} again")))
+                Err(unmet(
+                    "an attempt that is going on",
+                    failed(&format!("attempt {number} failed")),
+                    format!("enter {stage} again"),
+                ))
             }
         },
         (Point::Close, Some((number, attempt))) if !attempt.is_passed() => Err(unmet(
@@ -336,7 +408,11 @@ fn no_skip(view: &View<'_>) -> Checked {
     if missing.is_empty() {
         return met();
     }
-    let expected = format!("{} passed before {}", view.stage.requires_of(&view.manifest.kind).join(", "), view.stage.name);
+    let expected = format!(
+        "{} passed before {}",
+        view.stage.requires_of(&view.manifest.kind).join(", "),
+        view.stage.name
+    );
     let next = format!("pass {} first", missing.join(", "));
     Err(unmet(expected, format!("{} skipped", missing.join(", ")), next).hits(missing))
 }
@@ -349,7 +425,11 @@ fn release_cut(view: &View<'_>) -> Checked {
         .filter(|stage| view.state.last(stage).is_none())
         .cloned()
         .collect();
-    none_of(missing, "the release to be cut for these stages", "cut it and enter the stage")
+    none_of(
+        missing,
+        "the release to be cut for these stages",
+        "cut it and enter the stage",
+    )
 }
 
 /// Whether the artifacts are, now, what the manifest says.
@@ -361,16 +441,25 @@ fn identity(view: &View<'_>) -> Checked {
             Some(measured) => {
                 let (expected, found) = identities(view.policy.identity, artifact, measured);
                 if expected != found {
-                    let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+                    let found =
+                        found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
                     wrong.push(format!("`{}` is {found}", artifact.name));
                 }
             }
         }
     }
-    none_of(wrong, "the artifacts of the manifest, digest by digest", "promote what was signed, or sign another manifest")
+    none_of(
+        wrong,
+        "the artifacts of the manifest, digest by digest",
+        "promote what was signed, or sign another manifest",
+    )
 }
 
-fn identities(identity: Identity, artifact: &Artifact, measured: &Measured) -> (Option<Digest>, Option<Digest>) {
+fn identities(
+    identity: Identity,
+    artifact: &Artifact,
+    measured: &Measured,
+) -> (Option<Digest>, Option<Digest>) {
     match (identity, artifact.payload) {
         (Identity::Payload, Some(payload)) => (Some(payload), measured.payload),
         _ => (Some(artifact.digest), Some(measured.digest)),

@@ -68,7 +68,9 @@ pub enum LogError {
         last: Time,
     },
     /// The log is not the one that was signed.
-    #[error("the log has {entries} entries up to {last}; its signed head says {head_entries} up to {head_last}")]
+    #[error(
+        "the log has {entries} entries up to {last}; its signed head says {head_entries} up to {head_last}"
+    )]
     Head {
         /// Entries there are.
         entries: u64,
@@ -186,16 +188,26 @@ impl Log {
             if line.len() > LINE_BYTES_MAX || number > ENTRIES_MAX {
                 return Err(LogError::Size { line: number });
             }
-            let entry: Entry = serde_json::from_str(line)
-                .map_err(|source| LogError::Form { line: number, source })?;
+            let entry: Entry = serde_json::from_str(line).map_err(|source| LogError::Form {
+                line: number,
+                source,
+            })?;
             let expected = log.head();
             if entry.seq != expected.entries {
                 let (expected, found) = (expected.entries, entry.seq);
-                return Err(LogError::Number { line: number, expected, found });
+                return Err(LogError::Number {
+                    line: number,
+                    expected,
+                    found,
+                });
             }
             if entry.previous != expected.last {
                 let (expected, found) = (expected.last, entry.previous);
-                return Err(LogError::Chain { line: number, expected, found });
+                return Err(LogError::Chain {
+                    line: number,
+                    expected,
+                    found,
+                });
             }
             log.check_clock(entry.at)?;
             if serde_json::to_string(&entry).map_err(LogError::Write)? != line {
@@ -216,13 +228,22 @@ impl Log {
     pub fn push(&mut self, at: Time, body: Body) -> Result<&str, LogError> {
         self.check_clock(at)?;
         if self.entries.len() >= ENTRIES_MAX {
-            return Err(LogError::Size { line: self.entries.len() + 1 });
+            return Err(LogError::Size {
+                line: self.entries.len() + 1,
+            });
         }
         let head = self.head();
-        let entry = Entry { seq: head.entries, at, previous: head.last, body };
+        let entry = Entry {
+            seq: head.entries,
+            at,
+            previous: head.last,
+            body,
+        };
         let line = serde_json::to_string(&entry).map_err(LogError::Write)?;
         if line.len() > LINE_BYTES_MAX {
-            return Err(LogError::Size { line: self.entries.len() + 1 });
+            return Err(LogError::Size {
+                line: self.entries.len() + 1,
+            });
         }
         self.entries.push(entry);
         self.lines.push(line);
@@ -246,14 +267,20 @@ impl Log {
     #[must_use]
     pub fn before(&self, count: usize) -> Self {
         let count = count.min(self.entries.len());
-        Self { entries: self.entries[..count].to_vec(), lines: self.lines[..count].to_vec() }
+        Self {
+            entries: self.entries[..count].to_vec(),
+            lines: self.lines[..count].to_vec(),
+        }
     }
 
     /// What is to be signed.
     #[must_use]
     pub fn head(&self) -> Head {
         let last = self.lines.last().map_or("", String::as_str);
-        Head { entries: self.entries.len() as u64, last: Digest::of(last.as_bytes()) }
+        Head {
+            entries: self.entries.len() as u64,
+            last: Digest::of(last.as_bytes()),
+        }
     }
 
     /// Compares the log with what was signed: a log cut short is found here.

@@ -47,7 +47,10 @@ impl Mail {
     /// In words: what cannot be read.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > MAIL_BYTES_MAX {
-            return Err(format!("the mail has {} bytes, more than {MAIL_BYTES_MAX}", bytes.len()));
+            return Err(format!(
+                "the mail has {} bytes, more than {MAIL_BYTES_MAX}",
+                bytes.len()
+            ));
         }
         let raw = std::str::from_utf8(bytes).map_err(|_| "the mail is not UTF-8".to_owned())?;
         let raw = raw.replace("\r\n", "\n");
@@ -65,10 +68,18 @@ impl Mail {
     /// Whether the list server of this name passed it on: `List-Id: … <name.domain>`.
     #[must_use]
     pub fn came_through(&self, list: &str) -> bool {
-        let Some(value) = self.header("list-id") else { return false };
-        let id = value.rsplit_once('<').map_or(value, |(_, rest)| rest).trim_end_matches('>').trim();
+        let Some(value) = self.header("list-id") else {
+            return false;
+        };
+        let id = value
+            .rsplit_once('<')
+            .map_or(value, |(_, rest)| rest)
+            .trim_end_matches('>')
+            .trim();
         id.eq_ignore_ascii_case(list)
-            || id.split_once('.').is_some_and(|(name, _)| name.eq_ignore_ascii_case(list))
+            || id
+                .split_once('.')
+                .is_some_and(|(name, _)| name.eq_ignore_ascii_case(list))
     }
 
     /// The vote in it.
@@ -84,7 +95,9 @@ impl Mail {
             return Err(format!("`{value}` is not one address"));
         }
         let proposal = self.said("proposal")?.ok_or("the mail names no proposal")?;
-        let proposal = proposal.parse().map_err(|_| format!("`{proposal}` is no proposal's digest"))?;
+        let proposal = proposal
+            .parse()
+            .map_err(|_| format!("`{proposal}` is no proposal's digest"))?;
         let choice = self.said("vote")?.ok_or("the mail has no line `Vote:`")?;
         let choice = match choice.to_ascii_lowercase().as_str() {
             "approve" => Choice::Approve,
@@ -94,9 +107,16 @@ impl Mail {
             _ => return Err(format!("`{choice}` is no vote")),
         };
         let answers = self.said("answers")?.map(|line| {
-            line.split(['/', ',']).map(|word| word.trim().eq_ignore_ascii_case("yes")).collect()
+            line.split(['/', ','])
+                .map(|word| word.trim().eq_ignore_ascii_case("yes"))
+                .collect()
         });
-        Ok(MailVote { from, proposal, choice, answers })
+        Ok(MailVote {
+            from,
+            proposal,
+            choice,
+            answers,
+        })
     }
 
     /// The one value of `Key: value` among the lines the sender wrote.
@@ -111,7 +131,9 @@ impl Mail {
             if line.eq_ignore_ascii_case("-----original message-----") {
                 break;
             }
-            let Some((name, value)) = line.split_once(':') else { continue };
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
             if !name.trim().eq_ignore_ascii_case(key) {
                 continue;
             }
@@ -134,7 +156,9 @@ fn split(raw: &str) -> Result<(Headers, &str), String> {
     let mut headers: Headers = Vec::new();
     for line in head.lines() {
         if line.starts_with([' ', '\t']) {
-            let (_, value) = headers.last_mut().ok_or("the mail begins with a continued line")?;
+            let (_, value) = headers
+                .last_mut()
+                .ok_or("the mail begins with a continued line")?;
             value.push(' ');
             value.push_str(line.trim());
         } else if let Some((name, value)) = line.split_once(':') {
@@ -147,22 +171,36 @@ fn split(raw: &str) -> Result<(Headers, &str), String> {
 }
 
 fn only<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
-    let mut values = headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let mut values = headers
+        .iter()
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str());
     let first = values.next()?;
     // Two of them, and a mail program and this one might choose differently.
-    if values.next().is_some() { None } else { Some(first) }
+    if values.next().is_some() {
+        None
+    } else {
+        Some(first)
+    }
 }
 
 /// The first `text/plain` part, decoded.
 fn plain(headers: &Headers, body: &str, depth: usize) -> Result<String, String> {
     let type_ = only(headers, "content-type").unwrap_or("text/plain");
-    let media = type_.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let media = type_
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     if media == "text/plain" {
         let encoding = only(headers, "content-transfer-encoding").unwrap_or("7bit");
         return match encoding.to_ascii_lowercase().as_str() {
             "7bit" | "8bit" => Ok(body.to_owned()),
             "quoted-printable" => quoted_printable(body),
-            other => Err(format!("the text is encoded as `{other}`, which is not read")),
+            other => Err(format!(
+                "the text is encoded as `{other}`, which is not read"
+            )),
         };
     }
     if !media.starts_with("multipart/") || depth >= PARTS_DEPTH_MAX {
@@ -170,9 +208,13 @@ fn plain(headers: &Headers, body: &str, depth: usize) -> Result<String, String> 
     }
     let boundary = type_.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
     });
-    let boundary = boundary.filter(|text| !text.is_empty()).ok_or("a multipart mail without boundary")?;
+    let boundary = boundary
+        .filter(|text| !text.is_empty())
+        .ok_or("a multipart mail without boundary")?;
     let mark = format!("--{boundary}");
     let mut parts = Vec::new();
     let mut part: Option<String> = None;
@@ -187,7 +229,11 @@ fn plain(headers: &Headers, body: &str, depth: usize) -> Result<String, String> 
     }
     for text in &parts {
         // A part without headers begins with the blank line.
-        let whole = if text.starts_with('\n') { format!("X: x\n{text}") } else { text.clone() };
+        let whole = if text.starts_with('\n') {
+            format!("X: x\n{text}")
+        } else {
+            text.clone()
+        };
         let (headers, body) = split(&whole)?;
         if let Ok(found) = plain(&headers, body, depth + 1) {
             return Ok(found);
@@ -203,8 +249,11 @@ fn quoted_printable(text: &str) -> Result<String, String> {
     while let Some((first, after)) = rest.split_first() {
         if *first == b'=' {
             let mut byte = [0];
-            let digits = after.get(..2).ok_or("a mail's text ends within a character")?;
-            hex::decode_to_slice(digits, &mut byte).map_err(|_| "a mail's text has a bad character")?;
+            let digits = after
+                .get(..2)
+                .ok_or("a mail's text ends within a character")?;
+            hex::decode_to_slice(digits, &mut byte)
+                .map_err(|_| "a mail's text has a bad character")?;
             bytes.push(byte[0]);
             rest = &after[2..];
         } else {

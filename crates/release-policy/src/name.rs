@@ -31,7 +31,10 @@ pub enum NameError {
 }
 
 fn is_lower_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == digits
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 macro_rules! text_form {
@@ -145,7 +148,11 @@ impl FromStr for KeyId {
             Some(("openpgp", digits)) => is_lower_hex(digits, 40) || is_lower_hex(digits, 64),
             _ => false,
         };
-        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Key(text.to_owned())) }
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Key(text.to_owned()))
+        }
     }
 }
 
@@ -179,7 +186,11 @@ impl Time {
     /// The moment `span` later; the greatest moment when that does not exist.
     #[must_use]
     pub fn plus(self, span: Span) -> Self {
-        Self(self.0.checked_add(span.duration()).unwrap_or(Timestamp::MAX))
+        Self(
+            self.0
+                .checked_add(span.duration())
+                .unwrap_or(Timestamp::MAX),
+        )
     }
 }
 
@@ -200,7 +211,11 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let time: Timestamp = text.parse().map_err(|_| NameError::Time(text.to_owned()))?;
-        if time.to_string() == text { Ok(Self(time)) } else { Err(NameError::Time(text.to_owned())) }
+        if time.to_string() == text {
+            Ok(Self(time))
+        } else {
+            Err(NameError::Time(text.to_owned()))
+        }
     }
 }
 
@@ -209,7 +224,11 @@ text_form!(Time);
 /// Reads a month back into words: `2026-01`.
 #[must_use]
 pub fn month_name(month: i32) -> String {
-    format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
+    format!(
+        "{:04}-{:02}",
+        month.div_euclid(12),
+        month.rem_euclid(12) + 1
+    )
 }
 
 /// A span of time in a policy: `45s`, `10m`, `168h`, `14d`. Days have 24 hours.
@@ -244,7 +263,9 @@ impl FromStr for Span {
             _ => return Err(refused()),
         };
         let digits = &text[..text.len() - 1];
-        if digits.is_empty() || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit())
+        if digits.is_empty()
+            || digits.starts_with('0')
+            || !digits.bytes().all(|b| b.is_ascii_digit())
         {
             return Err(refused());
         }
@@ -259,12 +280,21 @@ text_form!(Span);
 #[must_use]
 pub fn in_words(span: SignedDuration) -> String {
     let seconds = span.as_secs().unsigned_abs();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
     let words: Vec<String> = parts
         .iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, unit)| format!("{number} {unit}"))
         .collect();
     let sign = if span.is_negative() { "minus " } else { "" };
-    if words.is_empty() { "0 s".to_owned() } else { format!("{sign}{}", words.join(" ")) }
+    if words.is_empty() {
+        "0 s".to_owned()
+    } else {
+        format!("{sign}{}", words.join(" "))
+    }
 }

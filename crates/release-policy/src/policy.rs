@@ -444,13 +444,26 @@ impl Policy {
         for option in options {
             let Some(practice) = written.options.get(*option) else {
                 let known: Vec<&str> = written.options.keys().map(String::as_str).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(PolicyError::Option { option: (*option).to_owned(), known });
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                return Err(PolicyError::Option {
+                    option: (*option).to_owned(),
+                    known,
+                });
             };
-            let wrong =
-                |what: String| PolicyError::OptionMeaning { option: (*option).to_owned(), what };
+            let wrong = |what: String| PolicyError::OptionMeaning {
+                option: (*option).to_owned(),
+                what,
+            };
             for (gate, set) in &practice.set {
-                let target = if gate == "policy" { Some(&mut table) } else { gate_table(&mut table, gate) };
+                let target = if gate == "policy" {
+                    Some(&mut table)
+                } else {
+                    gate_table(&mut table, gate)
+                };
                 let target = target.ok_or_else(|| wrong(format!("there is no gate `{gate}`")))?;
                 for (key, value) in set {
                     if gate == "policy" && !matches!(key.as_str(), "grammar" | "identity") {
@@ -460,7 +473,10 @@ impl Policy {
                 }
             }
         }
-        let wrong = |what: String| PolicyError::OptionMeaning { option: options.join(", "), what };
+        let wrong = |what: String| PolicyError::OptionMeaning {
+            option: options.join(", "),
+            what,
+        };
         let again = toml::to_string(&table).map_err(|source| wrong(source.to_string()))?;
         let mut policy = Self::read(&again).map_err(|source| match source {
             // Lines of the merged text mean nothing to anybody.
@@ -482,11 +498,17 @@ impl Policy {
         let at = |start: usize| line_of(text, start);
         let wrong = |line, what| PolicyError::Meaning { line, what };
         if raw.schema != SCHEMA {
-            let what = format!("schema {} is not known; this build reads {SCHEMA}", raw.schema);
+            let what = format!(
+                "schema {} is not known; this build reads {SCHEMA}",
+                raw.schema
+            );
             return Err(wrong(1, what));
         }
         if raw.gate.len() > GATES_MAX {
-            return Err(wrong(1, format!("{} gates are more than {GATES_MAX}", raw.gate.len())));
+            return Err(wrong(
+                1,
+                format!("{} gates are more than {GATES_MAX}", raw.gate.len()),
+            ));
         }
         let mut lines = lint::Lines::default();
         let mut gates = Vec::new();
@@ -512,8 +534,16 @@ impl Policy {
                 signed_by: gate.signed_by.unwrap_or_else(|| raw.facts_by.clone()),
             });
         }
-        lines.stages = raw.stage.iter().map(|stage| at(stage.span().start)).collect();
-        lines.actions = raw.action.iter().map(|action| at(action.span().start)).collect();
+        lines.stages = raw
+            .stage
+            .iter()
+            .map(|stage| at(stage.span().start))
+            .collect();
+        lines.actions = raw
+            .action
+            .iter()
+            .map(|action| at(action.span().start))
+            .collect();
         let policy = Self {
             digest: Digest::of(text.as_bytes()),
             options_used: Vec::new(),
@@ -551,7 +581,8 @@ impl Policy {
         let raw: RawKeys = toml::from_str(text).map_err(|source| toml_error(text, &source))?;
         for (name, keys) in raw.roles {
             let role = self.roles.get_mut(&name);
-            let role = role.ok_or_else(|| PolicyError::Keys(format!("there is no role `{name}`")))?;
+            let role =
+                role.ok_or_else(|| PolicyError::Keys(format!("there is no role `{name}`")))?;
             role.keys.extend(keys);
         }
         for (name, role) in &self.roles {
@@ -596,7 +627,11 @@ impl Policy {
     #[must_use]
     pub fn explain(&self, id: &str) -> Option<String> {
         let gate = self.gate(id)?;
-        let stage = if gate.stage == "*" { "every stage" } else { &gate.stage };
+        let stage = if gate.stage == "*" {
+            "every stage"
+        } else {
+            &gate.stage
+        };
         let waived = self.waiver.gates.contains(&gate.id);
         Some(format!(
             "{id}: {}\n\n{}\n\nasked: {} of {stage}\nkind: {}\nwhen it does not hold: {}{}\nwhose word counts: {}\nsource: {}\n",
@@ -631,11 +666,19 @@ fn gate_table<'a>(table: &'a mut toml::Table, id: &str) -> Option<&'a mut toml::
 
 fn toml_error(text: &str, source: &toml::de::Error) -> PolicyError {
     let start = source.span().map_or(0, |span| span.start);
-    PolicyError::Toml { line: line_of(text, start), message: source.message().to_owned() }
+    PolicyError::Toml {
+        line: line_of(text, start),
+        message: source.message().to_owned(),
+    }
 }
 
 fn line_of(text: &str, start: usize) -> usize {
-    text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()
+        .iter()
+        .take(start)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 impl From<NameError> for PolicyError {

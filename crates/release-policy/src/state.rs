@@ -114,7 +114,10 @@ impl Attempt {
     /// Whether the attempt is still going on.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.progress, Progress::Deployed | Progress::Testing | Progress::Soaking)
+        matches!(
+            self.progress,
+            Progress::Deployed | Progress::Testing | Progress::Soaking
+        )
     }
 
     /// Whether the stage counts as passed by it.
@@ -162,8 +165,12 @@ impl<'a> State<'a> {
     /// When the log is not of this policy, or an envelope is missing.
     pub fn read(policy: &Policy, log: &Log, store: &'a Store) -> Result<Self, StateError> {
         let mut entries = log.entries().iter();
-        let Some(Body::Opened { release, policy: opened, options, .. }) =
-            entries.next().map(|entry| &entry.body)
+        let Some(Body::Opened {
+            release,
+            policy: opened,
+            options,
+            ..
+        }) = entries.next().map(|entry| &entry.body)
         else {
             return Err(StateError::NotOpened);
         };
@@ -187,7 +194,10 @@ impl<'a> State<'a> {
             match &entry.body {
                 Body::Opened { .. } => return Err(StateError::OpenedAgain { seq: entry.seq }),
                 Body::Recorded { evidence } => {
-                    let missing = StateError::Missing { seq: entry.seq, evidence: *evidence };
+                    let missing = StateError::Missing {
+                        seq: entry.seq,
+                        evidence: *evidence,
+                    };
                     let evidence = store.evidence(*evidence).ok_or(missing)?;
                     state.record(policy, entry.seq, entry.at, evidence);
                 }
@@ -256,8 +266,14 @@ impl<'a> State<'a> {
             }
             return;
         }
-        self.facts.push(Fact { seq, recorded_at: at, evidence });
-        let Some((_, manifest)) = self.manifests.last().copied() else { return };
+        self.facts.push(Fact {
+            seq,
+            recorded_at: at,
+            evidence,
+        });
+        let Some((_, manifest)) = self.manifests.last().copied() else {
+            return;
+        };
         if why_not_bound(policy, manifest, evidence).is_some() {
             return;
         }
@@ -270,11 +286,14 @@ impl<'a> State<'a> {
                 .find(|gate| matches!(gate.check, Check::Veto { .. }))
                 .filter(|gate| has_signed(policy, &gate.signed_by, evidence));
             if let Some(gate) = gate {
-                self.stopped.get_or_insert((gate.id.clone(), format!("`{}` vetoed it", vote.voter)));
+                self.stopped
+                    .get_or_insert((gate.id.clone(), format!("`{}` vetoed it", vote.voter)));
             }
             return;
         }
-        let Some(scope) = scope_of(&evidence.predicate) else { return };
+        let Some(scope) = scope_of(&evidence.predicate) else {
+            return;
+        };
         if scope.release != self.release {
             return;
         }
@@ -324,7 +343,10 @@ type Failure = (String, String, Option<String>, Progress);
 fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failure> {
     if let Predicate::Observation(observed) = &evidence.predicate
         && let Observation::Failure { cause } = &observed.seen
-        && policy.roles.keys().any(|role| has_signed(policy, role, evidence))
+        && policy
+            .roles
+            .keys()
+            .any(|role| has_signed(policy, role, evidence))
     {
         return Some(("attempt".to_owned(), cause.clone(), None, Progress::Failed));
     }
@@ -335,9 +357,14 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
         }
         let ends = |why: String| Some((gate.id.clone(), why, None, Progress::Failed));
         match (&gate.check, &evidence.predicate) {
-            (Check::Suite { suite, on_fail: Some(_), .. }, Predicate::Test(test))
-                if test.suite == *suite && test.outcome == TestOutcome::Failed =>
-            {
+            (
+                Check::Suite {
+                    suite,
+                    on_fail: Some(_),
+                    ..
+                },
+                Predicate::Test(test),
+            ) if test.suite == *suite && test.outcome == TestOutcome::Failed => {
                 return ends(format!("suite `{suite}` failed"));
             }
             (Check::OpenCritical { .. }, Predicate::Observation(observed)) => {
@@ -348,11 +375,20 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
                         IncidentKind::MajorIssue | IncidentKind::Serious => continue,
                     };
                     let why = format!("incident `{id}`");
-                    return Some((gate.id.clone(), why, Some(exempt.to_owned()), Progress::Failed));
+                    return Some((
+                        gate.id.clone(),
+                        why,
+                        Some(exempt.to_owned()),
+                        Progress::Failed,
+                    ));
                 }
             }
             (Check::MustAdvance { .. }, Predicate::Observation(observed)) => match &observed.seen {
-                Observation::Incident { id, what: IncidentKind::Serious, .. } => {
+                Observation::Incident {
+                    id,
+                    what: IncidentKind::Serious,
+                    ..
+                } => {
                     let why = format!("incident `{id}`");
                     return Some((gate.id.clone(), why, None, Progress::Retired));
                 }
@@ -364,15 +400,28 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
             },
             (Check::AuditFindings {}, Predicate::Observation(observed)) => {
                 if let Observation::Audit(audit) = &observed.seen
-                    && let Some(finding) = audit.findings.iter().find(|finding| finding.fix && finding.fixed_in.is_none())
+                    && let Some(finding) = audit
+                        .findings
+                        .iter()
+                        .find(|finding| finding.fix && finding.fixed_in.is_none())
                 {
-                    let exempt = if finding.high { "feature_removed" } else { "critical_issue" };
+                    let exempt = if finding.high {
+                        "feature_removed"
+                    } else {
+                        "critical_issue"
+                    };
                     let why = format!("finding `{}`", finding.id);
-                    return Some((gate.id.clone(), why, Some(exempt.to_owned()), Progress::Failed));
+                    return Some((
+                        gate.id.clone(),
+                        why,
+                        Some(exempt.to_owned()),
+                        Progress::Failed,
+                    ));
                 }
             }
             (Check::Verdict { verdict }, Predicate::Approval(approval))
-                if approval.item == "qualification" && verdict.get(1) == Some(&approval.verdict) =>
+                if approval.item == "qualification"
+                    && verdict.get(1) == Some(&approval.verdict) =>
             {
                 let why = format!("`{}` said {}", approval.by, approval.verdict);
                 return Some((gate.id.clone(), why, None, Progress::Rejected));
@@ -402,15 +451,26 @@ fn refuse_manifest(
     if !has_signed(policy, &policy.manifest_by, evidence) {
         return Some(format!("role `{}` has not signed it", policy.manifest_by));
     }
-    let listed = |digest: &Digest| manifest.artifact.iter().any(|artifact| artifact.digest == *digest);
+    let listed = |digest: &Digest| {
+        manifest
+            .artifact
+            .iter()
+            .any(|artifact| artifact.digest == *digest)
+    };
     let about = evidence.subjects.iter().all(|subject| match subject {
         Subject::Sha256(digest) => listed(digest),
         Subject::Git(commit) => *commit == manifest.commit,
     });
     let all = manifest.artifact.iter().all(|artifact| {
-        evidence.subjects.contains(&Subject::Sha256(artifact.digest))
+        evidence
+            .subjects
+            .contains(&Subject::Sha256(artifact.digest))
     });
-    let mut names: Vec<&str> = manifest.artifact.iter().map(|artifact| artifact.name.as_str()).collect();
+    let mut names: Vec<&str> = manifest
+        .artifact
+        .iter()
+        .map(|artifact| artifact.name.as_str())
+        .collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
         return Some("two artifacts have one name".to_owned());
@@ -467,11 +527,14 @@ pub(crate) fn why_not_bound(
     let about_code = scope_of(&evidence.predicate).is_none_or(|scope| scope.stage == "*");
     let good = evidence.subjects.iter().all(|subject| match subject {
         Subject::Sha256(digest) => {
-            let proposal = matches!(&evidence.predicate, Predicate::Vote(vote) if vote.proposal == *digest);
+            let proposal =
+                matches!(&evidence.predicate, Predicate::Vote(vote) if vote.proposal == *digest);
             proposal
-                || manifest.artifact.iter().any(|artifact| match (policy.identity, artifact.payload) {
-                    (Identity::Payload, Some(payload)) => payload == *digest,
-                    _ => artifact.digest == *digest,
+                || manifest.artifact.iter().any(|artifact| {
+                    match (policy.identity, artifact.payload) {
+                        (Identity::Payload, Some(payload)) => payload == *digest,
+                        _ => artifact.digest == *digest,
+                    }
                 })
         }
         // Where the bytes are what is released, a commit says nothing about what runs.

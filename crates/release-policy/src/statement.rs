@@ -32,7 +32,9 @@ pub const STATEMENT_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
     /// Too large.
-    #[error("the statement in envelope {envelope} has {bytes} bytes, more than {STATEMENT_BYTES_MAX}")]
+    #[error(
+        "the statement in envelope {envelope} has {bytes} bytes, more than {STATEMENT_BYTES_MAX}"
+    )]
     Size {
         /// The envelope.
         envelope: Digest,
@@ -64,7 +66,9 @@ pub enum StatementError {
         found: String,
     },
     /// A subject without a digest that can be compared.
-    #[error("subject `{subject}` in envelope {envelope} has neither a sha256 nor a gitCommit digest")]
+    #[error(
+        "subject `{subject}` in envelope {envelope} has neither a sha256 nor a gitCommit digest"
+    )]
     Subject {
         /// The envelope.
         envelope: Digest,
@@ -416,22 +420,34 @@ impl Evidence {
     pub fn parse(verified: &Verified) -> Result<Self, StatementError> {
         let envelope = verified.envelope;
         if verified.statement.len() > STATEMENT_BYTES_MAX {
-            return Err(StatementError::Size { envelope, bytes: verified.statement.len() });
+            return Err(StatementError::Size {
+                envelope,
+                bytes: verified.statement.len(),
+            });
         }
         let form = |source| StatementError::Form { envelope, source };
         let raw: RawStatement = serde_json::from_slice(&verified.statement).map_err(form)?;
         if raw.type_ != STATEMENT_TYPE {
-            return Err(StatementError::Type { envelope, found: raw.type_ });
+            return Err(StatementError::Type {
+                envelope,
+                found: raw.type_,
+            });
         }
         let mut subjects = Vec::new();
         for subject in raw.subject {
             let sha256 = subject.digest.get("sha256").and_then(|hex| digest(hex));
-            let commit = subject.digest.get("gitCommit").and_then(|hex| hex.parse().ok());
+            let commit = subject
+                .digest
+                .get("gitCommit")
+                .and_then(|hex| hex.parse().ok());
             match (sha256, commit) {
                 (Some(digest), _) => subjects.push(Subject::Sha256(digest)),
                 (None, Some(commit)) => subjects.push(Subject::Git(commit)),
                 (None, None) => {
-                    return Err(StatementError::Subject { envelope, subject: subject.name });
+                    return Err(StatementError::Subject {
+                        envelope,
+                        subject: subject.name,
+                    });
                 }
             }
         }
@@ -448,17 +464,29 @@ impl Evidence {
                 Some("approval/v1") => {
                     Predicate::Approval(serde_json::from_value(value).map_err(form)?)
                 }
-                Some("waiver/v1") => Predicate::Waiver(serde_json::from_value(value).map_err(form)?),
+                Some("waiver/v1") => {
+                    Predicate::Waiver(serde_json::from_value(value).map_err(form)?)
+                }
                 Some("observation/v1") => {
                     Predicate::Observation(serde_json::from_value(value).map_err(form)?)
                 }
                 Some("deployment/v1") => {
                     Predicate::Deployment(serde_json::from_value(value).map_err(form)?)
                 }
-                _ => return Err(StatementError::Predicate { envelope, found: other.to_owned() }),
+                _ => {
+                    return Err(StatementError::Predicate {
+                        envelope,
+                        found: other.to_owned(),
+                    });
+                }
             },
         };
-        Ok(Self { envelope, signers: verified.signers.clone(), subjects, predicate })
+        Ok(Self {
+            envelope,
+            signers: verified.signers.clone(),
+            subjects,
+            predicate,
+        })
     }
 }
 
@@ -469,7 +497,9 @@ fn digest(hex: &str) -> Option<Digest> {
 fn test(raw: RawTest) -> Result<Predicate, serde_json::Error> {
     use serde::de::Error as _;
     let first = raw.configuration.into_iter().next();
-    let notes = first.ok_or_else(|| serde_json::Error::custom("no configuration"))?.annotations;
+    let notes = first
+        .ok_or_else(|| serde_json::Error::custom("no configuration"))?
+        .annotations;
     Ok(Predicate::Test(Test {
         scope: notes.scope,
         suite: notes.suite,
@@ -487,7 +517,8 @@ fn documents(raw: RawReference) -> Result<Predicate, serde_json::Error> {
     let mut documents = Vec::new();
     for reference in raw.references {
         let digest = reference.digest.get("sha256").and_then(|hex| digest(hex));
-        let digest = digest.ok_or_else(|| serde_json::Error::custom("a reference without sha256"))?;
+        let digest =
+            digest.ok_or_else(|| serde_json::Error::custom("a reference without sha256"))?;
         documents.push(Document {
             scope: reference.annotations.scope,
             type_: reference.annotations.type_,

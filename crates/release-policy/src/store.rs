@@ -48,7 +48,10 @@ impl Store {
     pub fn add_file(&mut self, bytes: Vec<u8>) -> Result<Digest, StoreError> {
         let digest = Digest::of(&bytes);
         if bytes.len() > FILE_BYTES_MAX {
-            return Err(StoreError::Size { digest, bytes: bytes.len() });
+            return Err(StoreError::Size {
+                digest,
+                bytes: bytes.len(),
+            });
         }
         self.files.insert(digest, bytes);
         Ok(digest)

@@ -23,7 +23,10 @@ pub(crate) fn changelog(text: &str) -> Vec<(String, String)> {
     let mut sections: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
         if let Some(heading) = line.strip_prefix("## ") {
-            sections.push((heading.replace(['[', ']'], "").trim().to_owned(), String::new()));
+            sections.push((
+                heading.replace(['[', ']'], "").trim().to_owned(),
+                String::new(),
+            ));
         } else if let Some((_, body)) = sections.last_mut() {
             body.push_str(line);
             body.push('\n');
@@ -34,7 +37,8 @@ pub(crate) fn changelog(text: &str) -> Vec<(String, String)> {
 
 /// Whether anything but headings and blank lines is in a section of a changelog.
 pub(crate) fn says_something(body: &str) -> bool {
-    body.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))
+    body.lines()
+        .any(|line| !line.trim().is_empty() && !line.starts_with('#'))
 }
 
 /// Whether a path matches a pattern: `*` is any part of a name, `**` any number of names.
@@ -43,16 +47,18 @@ pub(crate) fn matches(pattern: &str, path: &str) -> bool {
         match pattern.split_first() {
             None => path.is_empty(),
             Some((&"**", rest)) => (0..=path.len()).any(|skip| names(rest, &path[skip..])),
-            Some((first, rest)) => path
-                .split_first()
-                .is_some_and(|(name, later)| word(first.as_bytes(), name.as_bytes()) && names(rest, later)),
+            Some((first, rest)) => path.split_first().is_some_and(|(name, later)| {
+                word(first.as_bytes(), name.as_bytes()) && names(rest, later)
+            }),
         }
     }
     fn word(pattern: &[u8], name: &[u8]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),
             Some((b'*', rest)) => (0..=name.len()).any(|skip| word(rest, &name[skip..])),
-            Some((first, rest)) => name.split_first().is_some_and(|(byte, later)| byte == first && word(rest, later)),
+            Some((first, rest)) => name
+                .split_first()
+                .is_some_and(|(byte, later)| byte == first && word(rest, later)),
         }
     }
     let pattern: Vec<&str> = pattern.split('/').collect();
@@ -64,7 +70,8 @@ pub(crate) fn matches(pattern: &str, path: &str) -> bool {
 pub(crate) fn configuration(name: &str, text: &str) -> Result<Value, String> {
     let file = name.split('@').next().unwrap_or(name);
     if file.ends_with(".toml") {
-        let table: toml::Table = toml::from_str(text).map_err(|source| source.message().to_owned())?;
+        let table: toml::Table =
+            toml::from_str(text).map_err(|source| source.message().to_owned())?;
         serde_json::to_value(table).map_err(|source| source.to_string())
     } else {
         serde_json::from_str(text).map_err(|source| source.to_string())
@@ -78,8 +85,14 @@ pub(crate) fn differences(left: &Value, right: &Value) -> Vec<(String, String, S
     found
 }
 
-fn walk(at: &str, left: Option<&Value>, right: Option<&Value>, found: &mut Vec<(String, String, String)>) {
-    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+fn walk(
+    at: &str,
+    left: Option<&Value>,
+    right: Option<&Value>,
+    found: &mut Vec<(String, String, String)>,
+) {
+    let shown =
+        |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     match (left, right) {
         (Some(Value::Object(one)), Some(Value::Object(other))) => {
             let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
@@ -103,6 +116,9 @@ fn walk(at: &str, left: Option<&Value>, right: Option<&Value>, found: &mut Vec<(
 /// Whether a pointer is one of the allowed ones, or below one.
 pub(crate) fn is_allowed(pointer: &str, allow: &[String]) -> bool {
     allow.iter().any(|allowed| {
-        pointer == allowed || pointer.strip_prefix(allowed.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        pointer == allowed
+            || pointer
+                .strip_prefix(allowed.as_str())
+                .is_some_and(|rest| rest.starts_with('/'))
     })
 }

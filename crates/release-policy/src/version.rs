@@ -74,7 +74,11 @@ impl Grammar {
     /// What stands before the version in a git tag.
     #[must_use]
     pub fn tag_prefix(self) -> &'static str {
-        if self == Self::SemverBuildNumber { "v" } else { "" }
+        if self == Self::SemverBuildNumber {
+            "v"
+        } else {
+            ""
+        }
     }
 
     /// Reads a version.
@@ -95,7 +99,9 @@ impl Grammar {
     ///
     /// As [`Grammar::parse`]; also when the prefix is missing.
     pub fn parse_tag(self, tag: &str) -> Result<Version, VersionError> {
-        let version = tag.strip_prefix(self.tag_prefix()).and_then(|text| parse(self, text));
+        let version = tag
+            .strip_prefix(self.tag_prefix())
+            .and_then(|text| parse(self, text));
         version.ok_or_else(|| VersionError::Form {
             grammar: self,
             text: tag.chars().take(VERSION_BYTES_MAX).collect(),
@@ -204,13 +210,19 @@ impl Version {
     /// The release this one is a candidate, preview or build of; itself when it is one.
     #[must_use]
     pub fn release(&self) -> Self {
-        Self { suffix: Suffix::Final, ..self.clone() }
+        Self {
+            suffix: Suffix::Final,
+            ..self.clone()
+        }
     }
 
     /// The same numbers with another suffix.
     #[must_use]
     pub fn with(&self, suffix: Suffix) -> Self {
-        Self { suffix, ..self.clone() }
+        Self {
+            suffix,
+            ..self.clone()
+        }
     }
 
     /// Its git tag.
@@ -224,13 +236,23 @@ impl Version {
     pub fn same_line(&self, other: &Self) -> bool {
         let line = |version: &Self| {
             let length = if version.is_before_one() { 2 } else { 1 };
-            version.numbers.iter().take(length).copied().collect::<Vec<_>>()
+            version
+                .numbers
+                .iter()
+                .take(length)
+                .copied()
+                .collect::<Vec<_>>()
         };
         self.grammar == other.grammar && line(self) == line(other)
     }
 
     fn new(grammar: Grammar, numbers: Vec<u32>, suffix: Suffix) -> Self {
-        Self { grammar, numbers, suffix, debian: None }
+        Self {
+            grammar,
+            numbers,
+            suffix,
+            debian: None,
+        }
     }
 }
 
@@ -259,7 +281,11 @@ impl fmt::Display for Version {
             out.write_str("upgrade-")?;
         }
         for (index, number) in self.numbers.iter().enumerate() {
-            let width = if self.grammar == Grammar::MithrilYyww && index == 0 { 4 } else { 0 };
+            let width = if self.grammar == Grammar::MithrilYyww && index == 0 {
+                4
+            } else {
+                0
+            };
             let dot = if index == 0 { "" } else { "." };
             write!(out, "{dot}{number:0width$}")?;
         }
@@ -281,7 +307,11 @@ impl fmt::Display for Version {
 fn number(text: &str) -> Option<u32> {
     let plain = text == "0" || !text.starts_with('0');
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if plain && digits { text.parse().ok() } else { None }
+    if plain && digits {
+        text.parse().ok()
+    } else {
+        None
+    }
 }
 
 /// A number from 1 on.
@@ -307,7 +337,9 @@ fn parse(grammar: Grammar, text: &str) -> Option<Version> {
         Grammar::SpliceBugfix => {
             let (head, tail) = cut('-');
             let numbers = core(head)?;
-            let Some(tail) = tail else { return new(numbers, Suffix::Final) };
+            let Some(tail) = tail else {
+                return new(numbers, Suffix::Final);
+            };
             let rest = tail.strip_prefix("bugfix.preview")?;
             // Previews exist before 1.0 only, and always of a raised patch.
             if numbers[0] != 0 || numbers[2] == 0 {
@@ -373,7 +405,12 @@ fn parse(grammar: Grammar, text: &str) -> Option<Version> {
             let end = upstream.find(|c: char| !(c.is_ascii_digit() || c == '.'));
             let numbers = core(&upstream[..end.unwrap_or(upstream.len())])?;
             let suffix = Suffix::Final;
-            Some(Version { grammar, numbers, suffix, debian: Some(text.to_owned()) })
+            Some(Version {
+                grammar,
+                numbers,
+                suffix,
+                debian: Some(text.to_owned()),
+            })
         }
     }
 }

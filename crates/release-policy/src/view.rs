@@ -43,7 +43,16 @@ impl<'a> View<'a> {
         question: &'a Question,
     ) -> Self {
         let used = RefCell::default();
-        Self { policy, store, state, manifest, stage, attempt, question, used }
+        Self {
+            policy,
+            store,
+            state,
+            manifest,
+            stage,
+            attempt,
+            question,
+            used,
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -52,7 +61,9 @@ impl<'a> View<'a> {
 
     /// The envelopes looked at since the last call.
     pub(crate) fn take_used(&self) -> Vec<Digest> {
-        std::mem::take(&mut *self.used.borrow_mut()).into_iter().collect()
+        std::mem::take(&mut *self.used.borrow_mut())
+            .into_iter()
+            .collect()
     }
 
     fn mark(&self, fact: &Fact<'_>) {
@@ -60,7 +71,13 @@ impl<'a> View<'a> {
     }
 
     /// Why a fact does not count at this stage and attempt, for a release of this manifest.
-    fn why_not(&self, fact: &Fact<'_>, manifest: &Manifest, stage: &str, attempt: u32) -> Option<String> {
+    fn why_not(
+        &self,
+        fact: &Fact<'_>,
+        manifest: &Manifest,
+        stage: &str,
+        attempt: u32,
+    ) -> Option<String> {
         let predicate = &fact.evidence.predicate;
         if let Some(why) = why_not_bound(self.policy, manifest, fact.evidence) {
             return Some(why.to_owned());
@@ -79,7 +96,10 @@ impl<'a> View<'a> {
             // Only what is said of the code itself holds on every network.
             let everywhere = scope.stage == "*" && may_be_everywhere(predicate);
             if !everywhere && (scope.stage != stage || scope.attempt != attempt) {
-                return Some(format!("it is of {} attempt {}", scope.stage, scope.attempt));
+                return Some(format!(
+                    "it is of {} attempt {}",
+                    scope.stage, scope.attempt
+                ));
             }
         }
         None
@@ -108,11 +128,17 @@ impl<'a> View<'a> {
             .state
             .refused
             .iter()
-            .map(|(evidence, why)| NotCounted { evidence: *evidence, why: why.clone() })
+            .map(|(evidence, why)| NotCounted {
+                evidence: *evidence,
+                why: why.clone(),
+            })
             .collect();
         for fact in &self.state.facts {
             if let Some(why) = self.why_not(fact, self.manifest, &self.stage.name, self.attempt) {
-                listed.push(NotCounted { evidence: fact.evidence.envelope, why });
+                listed.push(NotCounted {
+                    evidence: fact.evidence.envelope,
+                    why,
+                });
             }
         }
         listed.truncate(NOT_COUNTED_MAX);
@@ -129,8 +155,12 @@ impl<'a> View<'a> {
 
     /// The same for another attempt that passed.
     pub(crate) fn observed_at(&self, role: &str, stage: &str) -> Vec<&'a Observed> {
-        let Some((attempt, passed)) = self.state.last(stage) else { return Vec::new() };
-        let Some((_, manifest)) = self.state.manifests.get(passed.manifest) else { return Vec::new() };
+        let Some((attempt, passed)) = self.state.last(stage) else {
+            return Vec::new();
+        };
+        let Some((_, manifest)) = self.state.manifests.get(passed.manifest) else {
+            return Vec::new();
+        };
         let facts = self.facts_at(manifest, stage.to_owned(), attempt);
         self.filter_map(facts, role, |predicate| match predicate {
             Predicate::Observation(observed) => Some(observed),
@@ -140,8 +170,12 @@ impl<'a> View<'a> {
 
     /// Test runs at another stage's last attempt.
     pub(crate) fn tests_at(&self, role: &str, stage: &str) -> Vec<&'a Test> {
-        let Some((attempt, passed)) = self.state.last(stage) else { return Vec::new() };
-        let Some((_, manifest)) = self.state.manifests.get(passed.manifest) else { return Vec::new() };
+        let Some((attempt, passed)) = self.state.last(stage) else {
+            return Vec::new();
+        };
+        let Some((_, manifest)) = self.state.manifests.get(passed.manifest) else {
+            return Vec::new();
+        };
         let facts = self.facts_at(manifest, stage.to_owned(), attempt);
         self.filter_map(facts, role, |predicate| match predicate {
             Predicate::Test(test) => Some(test),
@@ -150,15 +184,26 @@ impl<'a> View<'a> {
     }
 
     /// Deployments at another stage's last attempt.
-    pub(crate) fn deployment_at(&self, role: &str, stage: &str, event: Event) -> Option<&'a Deployment> {
+    pub(crate) fn deployment_at(
+        &self,
+        role: &str,
+        stage: &str,
+        event: Event,
+    ) -> Option<&'a Deployment> {
         let (attempt, passed) = self.state.last(stage)?;
         let (_, manifest) = self.state.manifests.get(passed.manifest)?;
         let facts = self.facts_at(manifest, stage.to_owned(), attempt);
-        self.filter_map(facts, role, deployment).into_iter().rfind(|one| one.event == event)
+        self.filter_map(facts, role, deployment)
+            .into_iter()
+            .rfind(|one| one.event == event)
     }
 
     /// The kind of observation `pick` wants, oldest first.
-    pub(crate) fn seen<T>(&self, role: &str, pick: impl Fn(&'a Observation) -> Option<T>) -> Vec<(Time, T)> {
+    pub(crate) fn seen<T>(
+        &self,
+        role: &str,
+        pick: impl Fn(&'a Observation) -> Option<T>,
+    ) -> Vec<(Time, T)> {
         self.observed(role)
             .into_iter()
             .filter_map(|observed| Some((observed.at, pick(&observed.seen)?)))
@@ -166,7 +211,11 @@ impl<'a> View<'a> {
     }
 
     /// The last one of these.
-    pub(crate) fn last_seen<T>(&self, role: &str, pick: impl Fn(&'a Observation) -> Option<T>) -> Option<T> {
+    pub(crate) fn last_seen<T>(
+        &self,
+        role: &str,
+        pick: impl Fn(&'a Observation) -> Option<T>,
+    ) -> Option<T> {
         self.seen(role, pick).pop().map(|(_, seen)| seen)
     }
 
@@ -210,8 +259,15 @@ impl<'a> View<'a> {
 
     /// Approvals of this item and verdict, once enough keys of the role have given one each, be it in
     /// one statement or in several.
-    pub(crate) fn approval(&self, role: &str, item: &str, verdict: &str) -> Result<&'a Approval, (usize, u32)> {
-        let Some(rules) = self.policy.roles.get(role) else { return Err((0, 1)) };
+    pub(crate) fn approval(
+        &self,
+        role: &str,
+        item: &str,
+        verdict: &str,
+    ) -> Result<&'a Approval, (usize, u32)> {
+        let Some(rules) = self.policy.roles.get(role) else {
+            return Err((0, 1));
+        };
         let mut keys: BTreeSet<&KeyId> = BTreeSet::new();
         let mut last = None;
         for fact in self.facts() {
@@ -283,25 +339,39 @@ impl<'a> View<'a> {
     }
 
     /// The last document of a type with its text.
-    pub(crate) fn document(&self, role: &str, type_: &str) -> Result<(&'a Document, &'a str), String> {
+    pub(crate) fn document(
+        &self,
+        role: &str,
+        type_: &str,
+    ) -> Result<(&'a Document, &'a str), String> {
         let document = self.documents(role, type_).pop();
         let document = document.ok_or_else(|| format!("no document of type `{type_}`"))?;
         Ok((document, self.text_of(document)?))
     }
 
     /// The last document of a name, of the type `config`.
-    pub(crate) fn configuration(&self, role: &str, name: &str) -> Result<(&'a Document, serde_json::Value), String> {
+    pub(crate) fn configuration(
+        &self,
+        role: &str,
+        name: &str,
+    ) -> Result<(&'a Document, serde_json::Value), String> {
         let all = self.documents(role, "config");
         let document = all.into_iter().rfind(|document| document.name == name);
         let document = document.ok_or_else(|| format!("no `{name}`"))?;
         let text = self.text_of(document)?;
-        let value = crate::text::configuration(name, text).map_err(|why| format!("`{name}`: {why}"))?;
+        let value =
+            crate::text::configuration(name, text).map_err(|why| format!("`{name}`: {why}"))?;
         Ok((document, value))
     }
 
     pub(crate) fn text_of(&self, document: &Document) -> Result<&'a str, String> {
         let text = self.store.text(document.digest);
-        text.ok_or_else(|| format!("`{}` ({}) is not there as text", document.type_, document.digest))
+        text.ok_or_else(|| {
+            format!(
+                "`{}` ({}) is not there as text",
+                document.type_, document.digest
+            )
+        })
     }
 
     /// The proposal that holds now, and its digest.
@@ -322,9 +392,12 @@ impl<'a> View<'a> {
     }
 
     /// The train, and the features of the manifest that are still on it.
-    pub(crate) fn train(&self) -> Result<(Train, BTreeMap<String, crate::document::TrainFeature>), String> {
+    pub(crate) fn train(
+        &self,
+    ) -> Result<(Train, BTreeMap<String, crate::document::TrainFeature>), String> {
         let (_, text) = self.document(&self.policy.facts_by, "train")?;
-        let train: Train = crate::document::read(text).map_err(|why| format!("the train: {why}"))?;
+        let train: Train =
+            crate::document::read(text).map_err(|why| format!("the train: {why}"))?;
         let on_it = train
             .feature
             .iter()
@@ -342,7 +415,9 @@ impl<'a> View<'a> {
     pub(crate) fn scope(&self) -> Vec<&'a str> {
         let on_it = self.train().ok().map(|(_, on_it)| on_it);
         let features = self.manifest.feature.iter().map(String::as_str);
-        features.filter(|name| on_it.as_ref().is_none_or(|on_it| on_it.contains_key(*name))).collect()
+        features
+            .filter(|name| on_it.as_ref().is_none_or(|on_it| on_it.contains_key(*name)))
+            .collect()
     }
 
     pub(crate) fn version(&self) -> Result<Version, VersionError> {
@@ -351,8 +426,15 @@ impl<'a> View<'a> {
 
     /// The version in the manifest's tag.
     pub(crate) fn tag(&self) -> Result<Version, String> {
-        let tag = self.manifest.tag.as_deref().ok_or("the manifest has no tag")?;
-        self.policy.grammar.parse_tag(tag).map_err(|source| source.to_string())
+        let tag = self
+            .manifest
+            .tag
+            .as_deref()
+            .ok_or("the manifest has no tag")?;
+        self.policy
+            .grammar
+            .parse_tag(tag)
+            .map_err(|source| source.to_string())
     }
 
     fn filter_map<T>(
@@ -412,6 +494,9 @@ fn may_be_everywhere(predicate: &Predicate) -> bool {
             | Observation::Retired { .. }
             | Observation::Failure { .. } => false,
         },
-        Predicate::Approval(_) | Predicate::Manifest(_) | Predicate::Test(_) | Predicate::Deployment(_) => false,
+        Predicate::Approval(_)
+        | Predicate::Manifest(_)
+        | Predicate::Test(_)
+        | Predicate::Deployment(_) => false,
     }
 }

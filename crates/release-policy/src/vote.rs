@@ -52,7 +52,10 @@ impl Tally {
     /// Number of approvals.
     #[must_use]
     pub fn approvals(&self) -> usize {
-        self.votes.values().filter(|vote| vote.choice == Choice::Approve).count()
+        self.votes
+            .values()
+            .filter(|vote| vote.choice == Choice::Approve)
+            .count()
     }
 }
 
@@ -61,7 +64,12 @@ impl Tally {
 pub fn passes(threshold: Threshold, yes: usize, electorate: usize) -> bool {
     let left = yes as u128 * u128::from(threshold.den);
     let right = electorate as u128 * u128::from(threshold.num);
-    electorate > 0 && if threshold.strict { left > right } else { left >= right }
+    electorate > 0
+        && if threshold.strict {
+            left > right
+        } else {
+            left >= right
+        }
 }
 
 /// The least number of approvals that passes.
@@ -69,7 +77,11 @@ pub fn passes(threshold: Threshold, yes: usize, electorate: usize) -> bool {
 pub fn needed(threshold: Threshold, electorate: usize) -> usize {
     let right = electorate * threshold.num as usize;
     let den = threshold.den as usize;
-    if threshold.strict { right / den + 1 } else { right.div_ceil(den) }
+    if threshold.strict {
+        right / den + 1
+    } else {
+        right.div_ceil(den)
+    }
 }
 
 /// Counts the votes on a proposal, given in the order of the log.
@@ -82,13 +94,24 @@ pub fn count<'a>(
     votes: impl IntoIterator<Item = (Digest, &'a Vote)>,
     store: &Store,
 ) -> Tally {
-    let mut tally = Tally { electorate: roster.operators.len(), ..Tally::default() };
+    let mut tally = Tally {
+        electorate: roster.operators.len(),
+        ..Tally::default()
+    };
     for (envelope, vote) in votes {
         match judge(proposal, roster, channels, vote, store) {
-            Err((why, channel)) => tally.ignored.push(Ignored { envelope, why, channel }),
+            Err((why, channel)) => tally.ignored.push(Ignored {
+                envelope,
+                why,
+                channel,
+            }),
             Ok(_) if tally.won => {
                 let why = "it came after the result stood".to_owned();
-                tally.ignored.push(Ignored { envelope, why, channel: false });
+                tally.ignored.push(Ignored {
+                    envelope,
+                    why,
+                    channel: false,
+                });
             }
             Ok(counted) if counted.choice == Choice::Withdraw => {
                 tally.votes.remove(&vote.voter);
@@ -121,14 +144,20 @@ fn judge(
         return no(format!("`{}` is not in the roster", vote.voter));
     };
     let Some(list) = vote.channel.strip_prefix("email:") else {
-        return Ok(Counted { choice: vote.choice, answers: None });
+        return Ok(Counted {
+            choice: vote.choice,
+            answers: None,
+        });
     };
     let Some(bytes) = vote.raw.and_then(|raw| store.file(raw)) else {
         return no("the mail itself is not there".to_owned());
     };
     let mail = Mail::parse(bytes).map_err(|why| (why, false))?;
     if !mail.came_through(list) {
-        return Err((format!("the mail did not pass through the list `{list}`"), true));
+        return Err((
+            format!("the mail did not pass through the list `{list}`"),
+            true,
+        ));
     }
     let said = mail.vote().map_err(|why| (why, false))?;
     if !addresses.contains(&said.from) {
@@ -137,5 +166,8 @@ fn judge(
     if said.proposal != proposal || said.choice != vote.choice {
         return no("the mail says something else than its record".to_owned());
     }
-    Ok(Counted { choice: vote.choice, answers: said.answers })
+    Ok(Counted {
+        choice: vote.choice,
+        answers: said.answers,
+    })
 }

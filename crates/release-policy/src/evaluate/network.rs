@@ -19,38 +19,74 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     match &gate.check {
         Check::PerFeature {} => per_feature(view, role),
         Check::Suite { suite, ledgers, .. } => self::suite(view, role, suite, ledgers.as_deref()),
-        Check::StageEnded { of_stage, mitigation } => stage_ended(view, role, of_stage, *mitigation == Some(true)),
+        Check::StageEnded {
+            of_stage,
+            mitigation,
+        } => stage_ended(view, role, of_stage, *mitigation == Some(true)),
         Check::Soak { min } => soak(view, role, *min),
         Check::OpenCritical { .. } => {
-            let open = incidents(view.observed(role).iter().map(|observed| &observed.seen), |what| {
-                matches!(what, IncidentKind::CriticalIssue | IncidentKind::FeatureRemoved)
-            });
-            none_of(open, "a deployment without critical issue or removal", "deploy again; what this one showed no longer counts")
+            let open = incidents(
+                view.observed(role).iter().map(|observed| &observed.seen),
+                |what| {
+                    matches!(
+                        what,
+                        IncidentKind::CriticalIssue | IncidentKind::FeatureRemoved
+                    )
+                },
+            );
+            none_of(
+                open,
+                "a deployment without critical issue or removal",
+                "deploy again; what this one showed no longer counts",
+            )
         }
         Check::Backups { backup } => backups(view, role, backup),
         Check::Every { every } => self::every(view, role, *every),
         Check::MustAdvance { must_advance, .. } => self::must_advance(view, role, must_advance),
-        Check::LeadTime { from, to, min, max, on_over } => lead_time(view, role, (from, to), *min, *max, *on_over),
+        Check::LeadTime {
+            from,
+            to,
+            min,
+            max,
+            on_over,
+        } => lead_time(view, role, (from, to), *min, *max, *on_over),
         Check::MinPerMonth { min_per_month } => min_per_month_of(view, role, *min_per_month),
-        Check::MaxPerMonth { max_per_month, exempt, spacing_min } => {
-            max_per_month_of(view, role, *max_per_month, exempt, *spacing_min)
-        }
+        Check::MaxPerMonth {
+            max_per_month,
+            exempt,
+            spacing_min,
+        } => max_per_month_of(view, role, *max_per_month, exempt, *spacing_min),
         Check::Metric { metric } => self::metric(view, role, metric),
         Check::Happened { event } => happened(view, role, event),
         Check::HostedRelease { hosted_release } => {
             let tag = view.manifest.tag.clone().unwrap_or_default();
-            has_value(view, role, &format!("hosted-release:{hosted_release}"), &tag)
+            has_value(
+                view,
+                role,
+                &format!("hosted-release:{hosted_release}"),
+                &tag,
+            )
         }
-        Check::Publish { publish, dry_run_in } => self::publish(view, role, publish, dry_run_in),
+        Check::Publish {
+            publish,
+            dry_run_in,
+        } => self::publish(view, role, publish, dry_run_in),
         Check::Branch { branch, before } => self::branch(view, role, branch, before.as_deref()),
-        Check::Deployed { deployed, after } => self::deployed(view, role, deployed, after.as_deref()),
+        Check::Deployed { deployed, after } => {
+            self::deployed(view, role, deployed, after.as_deref())
+        }
         Check::Alive { alive } => {
             let network = network(view, role)?;
             let dead = alive.iter().filter(|name| {
-                view.named_state(role, &format!("alive:{name}")).is_none_or(|(_, value)| value != network)
+                view.named_state(role, &format!("alive:{name}"))
+                    .is_none_or(|(_, value)| value != network)
             });
             let dead = dead.map(|name| format!("{name} does not answer on {network}"));
-            none_of(dead.collect(), &format!("{} to answer", alive.join(", ")), "deploy it, and ask it")
+            none_of(
+                dead.collect(),
+                &format!("{} to answer", alive.join(", ")),
+                "deploy it, and ask it",
+            )
         }
         Check::Dns { dns } => {
             let name = filled(view, dns)?;
@@ -62,35 +98,64 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
             let name = format!("announce:{announce}");
             let expected = format!("a message on {announce}, kept");
             match view.named_state(role, &name) {
-                None => Err(unmet(expected, "none", "announce it, and record the message")),
-                Some((_, digest)) => match digest.parse().ok().and_then(|digest| view.store.file(digest)) {
+                None => Err(unmet(
+                    expected,
+                    "none",
+                    "announce it, and record the message",
+                )),
+                Some((_, digest)) => match digest
+                    .parse()
+                    .ok()
+                    .and_then(|digest| view.store.file(digest))
+                {
                     Some(_) => met(),
-                    None => Err(unmet(expected, format!("message {digest} is not there"), "add it to the raw files")),
+                    None => Err(unmet(
+                        expected,
+                        format!("message {digest} is not there"),
+                        "add it to the raw files",
+                    )),
                 },
             }
         }
         Check::Retired { nodes_running } => retired(view, role, *nodes_running),
         // Other kinds go elsewhere; see `evaluate::check`.
-        _ => Err(unmet("a check of this kind", "another", "report this as a bug")),
+        _ => Err(unmet(
+            "a check of this kind",
+            "another",
+            "report this as a bug",
+        )),
     }
 }
 
 fn per_feature(view: &View<'_>, role: &str) -> Checked {
     let tests = view.tests(role);
-    let combined = tests.iter().filter(|test| test.feature.is_none()).map(|test| test.at).min();
+    let combined = tests
+        .iter()
+        .filter(|test| test.feature.is_none())
+        .map(|test| test.at)
+        .min();
     let mut wrong = Vec::new();
     for feature in view.scope() {
-        let own: Vec<&&Test> = tests.iter().filter(|test| test.feature.as_deref() == Some(feature)).collect();
+        let own: Vec<&&Test> = tests
+            .iter()
+            .filter(|test| test.feature.as_deref() == Some(feature))
+            .collect();
         match own.last() {
             None => wrong.push(format!("`{feature}` was not tested alone")),
-            Some(test) if test.outcome == TestOutcome::Failed => wrong.push(format!("`{feature}` failed alone")),
+            Some(test) if test.outcome == TestOutcome::Failed => {
+                wrong.push(format!("`{feature}` failed alone"))
+            }
             Some(test) if combined.is_some_and(|combined| test.at > combined) => {
                 wrong.push(format!("`{feature}` was combined before it passed alone"));
             }
             Some(_) => {}
         }
     }
-    none_of(wrong, "each feature to pass alone before it is combined", "test it alone")
+    none_of(
+        wrong,
+        "each feature to pass alone before it is combined",
+        "test it alone",
+    )
 }
 
 /// A suite passed when it passed and never failed in this attempt.
@@ -99,25 +164,52 @@ fn suite(view: &View<'_>, role: &str, suite: &str, ledgers: Option<&[String]>) -
     let tests = view.tests(role);
     let runs: Vec<&&Test> = tests.iter().filter(|test| test.suite == suite).collect();
     if let Some(failed) = runs.iter().find(|test| test.outcome == TestOutcome::Failed) {
-        let names = if failed.failed.is_empty() { String::new() } else { format!(": {}", failed.failed.join(", ")) };
-        return Err(unmet(expected, format!("it failed at {}{names}", failed.at), "repair it and begin another attempt"));
+        let names = if failed.failed.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", failed.failed.join(", "))
+        };
+        return Err(unmet(
+            expected,
+            format!("it failed at {}{names}", failed.at),
+            "repair it and begin another attempt",
+        ));
     }
     let Some(last) = runs.last() else {
-        return Err(unmet(expected, "it did not run", "run it, and record the result"));
+        return Err(unmet(
+            expected,
+            "it did not run",
+            "run it, and record the result",
+        ));
     };
     if let Some(ledgers) = ledgers {
-        let missing: Vec<String> = ledgers.iter().filter(|ledger| !last.covers.contains(*ledger)).cloned().collect();
+        let missing: Vec<String> = ledgers
+            .iter()
+            .filter(|ledger| !last.covers.contains(*ledger))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
-            return Err(unmet(format!("{expected} for {}", ledgers.join(", ")), format!("nothing of {}", missing.join(", ")), "sample every ledger"));
+            return Err(unmet(
+                format!("{expected} for {}", ledgers.join(", ")),
+                format!("nothing of {}", missing.join(", ")),
+                "sample every ledger",
+            ));
         }
         if last.seed.is_none() {
-            return Err(unmet(expected, "a sample without its seed", "record the seed"));
+            return Err(unmet(
+                expected,
+                "a sample without its seed",
+                "record the seed",
+            ));
         }
     }
     met()
 }
 
-fn incidents<'a>(seen: impl Iterator<Item = &'a Observation>, counts: impl Fn(IncidentKind) -> bool) -> Vec<String> {
+fn incidents<'a>(
+    seen: impl Iterator<Item = &'a Observation>,
+    counts: impl Fn(IncidentKind) -> bool,
+) -> Vec<String> {
     seen.filter_map(|seen| match seen {
         Observation::Incident { id, what, .. } if counts(*what) => Some(format!("incident `{id}`")),
         _ => None,
@@ -130,24 +222,45 @@ fn stage_ended(view: &View<'_>, role: &str, stage: &str, mitigation: bool) -> Ch
     let mut wrong = Vec::new();
     let observed = view.observed_at(role, stage);
     if mitigation {
-        wrong.extend(incidents(observed.iter().map(|observed| &observed.seen), |what| what != IncidentKind::MajorIssue));
+        wrong.extend(incidents(
+            observed.iter().map(|observed| &observed.seen),
+            |what| what != IncidentKind::MajorIssue,
+        ));
         for one in &observed {
-            if let Observation::Incident { id, what: IncidentKind::MajorIssue, mitigation, .. } = &one.seen
-                && mitigation.as_ref().is_none_or(|text| text.trim().is_empty())
+            if let Observation::Incident {
+                id,
+                what: IncidentKind::MajorIssue,
+                mitigation,
+                ..
+            } = &one.seen
+                && mitigation
+                    .as_ref()
+                    .is_none_or(|text| text.trim().is_empty())
             {
                 wrong.push(format!("major issue `{id}` without mitigation"));
             }
         }
     } else {
-        wrong.extend(incidents(observed.iter().map(|observed| &observed.seen), |_| true));
+        wrong.extend(incidents(
+            observed.iter().map(|observed| &observed.seen),
+            |_| true,
+        ));
     }
     let tests = view.tests_at(role, stage);
     if tests.is_empty() {
         wrong.push("no test ran".to_owned());
     }
     // A suite may be run again within an attempt; what counts is that none of them failed.
-    let failed: BTreeSet<&str> = tests.iter().filter(|test| test.outcome == TestOutcome::Failed).map(|test| test.suite.as_str()).collect();
-    wrong.extend(failed.into_iter().map(|suite| format!("suite `{suite}` failed")));
+    let failed: BTreeSet<&str> = tests
+        .iter()
+        .filter(|test| test.outcome == TestOutcome::Failed)
+        .map(|test| test.suite.as_str())
+        .collect();
+    wrong.extend(
+        failed
+            .into_iter()
+            .map(|suite| format!("suite `{suite}` failed")),
+    );
     if view.deployment_at(role, stage, Event::Ended).is_none() {
         wrong.push("it has not ended".to_owned());
     }
@@ -157,34 +270,55 @@ fn stage_ended(view: &View<'_>, role: &str, stage: &str, mitigation: bool) -> Ch
 fn soak(view: &View<'_>, role: &str, min: Span) -> Checked {
     let expected = format!("{min} on this network");
     let Some(start) = view.deployment(role, Event::Bootstrap) else {
-        return Err(unmet(expected, "no start of the network", "record the deployment event `bootstrap`"));
+        return Err(unmet(
+            expected,
+            "no start of the network",
+            "record the deployment event `bootstrap`",
+        ));
     };
     let end = start.at.plus(min);
     if view.now() >= end {
         return met();
     }
-    let found = format!("{} since {}", in_words(view.now().since(start.at)), start.at);
+    let found = format!(
+        "{} since {}",
+        in_words(view.now().since(start.at)),
+        start.at
+    );
     Err(unmet(expected, found, format!("ask again at {end}")).until(end))
 }
 
 fn backups(view: &View<'_>, role: &str, wanted: &[String]) -> Checked {
-    let expected = format!("restore-tested backups of {} after the last deployment", wanted.join(" and "));
+    let expected = format!(
+        "restore-tested backups of {} after the last deployment",
+        wanted.join(" and ")
+    );
     let last = view.last_seen(role, |seen| match seen {
         Observation::LastDeployment { time } => Some(*time),
         _ => None,
     });
     let Some(last) = last else {
-        return Err(unmet(expected, "the last deployment is not known", "record it"));
+        return Err(unmet(
+            expected,
+            "the last deployment is not known",
+            "record it",
+        ));
     };
     let mut wrong = Vec::new();
     for name in wanted {
         let backup = view.last_seen(role, |seen| match seen {
-            Observation::Backup { what, made, restore_tested } if what == name => Some((*made, *restore_tested)),
+            Observation::Backup {
+                what,
+                made,
+                restore_tested,
+            } if what == name => Some((*made, *restore_tested)),
             _ => None,
         });
         match backup {
             None => wrong.push(format!("no backup of {name}")),
-            Some((made, _)) if last.is_some_and(|last| made <= last) => wrong.push(format!("{name} is of {made}")),
+            Some((made, _)) if last.is_some_and(|last| made <= last) => {
+                wrong.push(format!("{name} is of {made}"))
+            }
             Some((_, false)) => wrong.push(format!("{name} was never restored")),
             Some(_) => {}
         }
@@ -196,26 +330,41 @@ fn backups(view: &View<'_>, role: &str, wanted: &[String]) -> Checked {
 fn every(view: &View<'_>, role: &str, every: Span) -> Checked {
     let expected = format!("a look at the network every {every}");
     let Some(start) = view.deployment(&view.policy.facts_by, Event::Bootstrap) else {
-        return Err(unmet(expected, "no start of the network", "record the deployment event `bootstrap`"));
+        return Err(unmet(
+            expected,
+            "no start of the network",
+            "record the deployment event `bootstrap`",
+        ));
     };
     let window = every.duration().as_secs().max(1);
     let number = |time: Time| time.since(start.at).as_secs().div_euclid(window);
     let visited: BTreeSet<i64> = view
-        .seen(role, |seen| matches!(seen, Observation::Visit { .. }).then_some(()))
+        .seen(role, |seen| {
+            matches!(seen, Observation::Visit { .. }).then_some(())
+        })
         .into_iter()
         .map(|(at, ())| number(at))
         .collect();
     let windows = number(view.now());
     let missing = (0..windows).filter(|window| !visited.contains(window));
     // A network that stood for years would otherwise make a long line.
-    let missing: Vec<String> = missing.take(31).map(|window| format!("day {} missing", window + 1)).collect();
-    none_of(missing, &expected, "what was not seen cannot be seen later; begin another attempt")
+    let missing: Vec<String> = missing
+        .take(31)
+        .map(|window| format!("day {} missing", window + 1))
+        .collect();
+    none_of(
+        missing,
+        &expected,
+        "what was not seen cannot be seen later; begin another attempt",
+    )
 }
 
 fn must_advance(view: &View<'_>, role: &str, what: &str) -> Checked {
     let expected = format!("`{what}` to advance, without a serious incident");
     let observed = view.observed(role);
-    let mut wrong = incidents(observed.iter().map(|observed| &observed.seen), |what| what == IncidentKind::Serious);
+    let mut wrong = incidents(observed.iter().map(|observed| &observed.seen), |what| {
+        what == IncidentKind::Serious
+    });
     let mut all = BTreeMap::new();
     for one in &observed {
         if let Observation::Layers { samples } = &one.seen {
@@ -239,11 +388,20 @@ fn lead_time(
     max: Option<Span>,
     on_over: Option<OnOver>,
 ) -> Checked {
-    let limits = [min.map(|min| format!("at least {min}")), max.map(|max| format!("at most {max}"))];
+    let limits = [
+        min.map(|min| format!("at least {min}")),
+        max.map(|max| format!("at most {max}")),
+    ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     let expected = format!("{} from {from} to {to}", limits.join(" and "));
     let moment = |name: &str| {
-        view.moment(role, name).ok_or_else(|| unmet(expected.as_str(), format!("no moment `{name}`"), "record it"))
+        view.moment(role, name).ok_or_else(|| {
+            unmet(
+                expected.as_str(),
+                format!("no moment `{name}`"),
+                "record it",
+            )
+        })
     };
     let took = moment(to)?.since(moment(from)?);
     let found = in_words(took);
@@ -267,10 +425,25 @@ fn deployments(view: &View<'_>, role: &str) -> Result<Vec<(Time, Option<String>)
         Observation::History { networks, .. } => Some(networks),
         _ => None,
     });
-    let networks = networks.ok_or_else(|| unmet("the earlier networks of this stage", "none recorded", "record the history"))?;
-    let mut all: Vec<(Time, Option<String>)> = networks.iter().map(|network| (network.at, network.exempt.clone())).collect();
+    let networks = networks.ok_or_else(|| {
+        unmet(
+            "the earlier networks of this stage",
+            "none recorded",
+            "record the history",
+        )
+    })?;
+    let mut all: Vec<(Time, Option<String>)> = networks
+        .iter()
+        .map(|network| (network.at, network.exempt.clone()))
+        .collect();
     let mut exempt: Option<String> = None;
-    for attempt in view.state.attempts.get(&view.stage.name).into_iter().flatten() {
+    for attempt in view
+        .state
+        .attempts
+        .get(&view.stage.name)
+        .into_iter()
+        .flatten()
+    {
         all.push((attempt.entered_at, exempt.take()));
         exempt.clone_from(&attempt.exempts);
     }
@@ -280,7 +453,9 @@ fn deployments(view: &View<'_>, role: &str) -> Result<Vec<(Time, Option<String>)
 
 fn min_per_month_of(view: &View<'_>, role: &str, min: u32) -> Checked {
     let all = deployments(view, role)?;
-    let Some((first, _)) = all.first() else { return met() };
+    let Some((first, _)) = all.first() else {
+        return met();
+    };
     let mut missed = Vec::new();
     // The month of this one is served by this one.
     for month in first.month()..view.now().month() {
@@ -288,29 +463,50 @@ fn min_per_month_of(view: &View<'_>, role: &str, min: u32) -> Checked {
             missed.push(month_name(month));
         }
     }
-    none_of(missed, &format!("{min} in each calendar month"), "the train was missed; the next one leaves on time")
+    none_of(
+        missed,
+        &format!("{min} in each calendar month"),
+        "the train was missed; the next one leaves on time",
+    )
 }
 
-fn max_per_month_of(view: &View<'_>, role: &str, max: u32, exempt: &[String], spacing: Option<Span>) -> Checked {
+fn max_per_month_of(
+    view: &View<'_>,
+    role: &str,
+    max: u32,
+    exempt: &[String],
+    spacing: Option<Span>,
+) -> Checked {
     let all = deployments(view, role)?;
     // This one may itself be the redeployment after an incident.
-    let own = view.state.last(&view.stage.name).and_then(|(_, attempt)| attempt.exempts.as_ref());
+    let own = view
+        .state
+        .last(&view.stage.name)
+        .and_then(|(_, attempt)| attempt.exempts.as_ref());
     if own.is_some_and(|reason| exempt.contains(reason)) {
         return met();
     }
     let counted: Vec<Time> = all
         .iter()
-        .filter(|(_, reason)| reason.as_ref().is_none_or(|reason| !exempt.contains(reason)))
+        .filter(|(_, reason)| {
+            reason
+                .as_ref()
+                .is_none_or(|reason| !exempt.contains(reason))
+        })
         .map(|(at, _)| *at)
         .collect();
-    let this_month = counted.iter().filter(|at| at.month() == view.now().month()).count();
+    let this_month = counted
+        .iter()
+        .filter(|at| at.month() == view.now().month())
+        .count();
     let month = month_name(view.now().month());
     // With a spacing, today's practice, the spacing alone decides.
     if let Some(spacing) = spacing {
         return match counted.last() {
             Some(last) if view.now() < last.plus(spacing) => {
                 let found = format!("the last one at {last}");
-                Err(unmet(format!("{spacing} between two"), found, "wait").until(last.plus(spacing)))
+                Err(unmet(format!("{spacing} between two"), found, "wait")
+                    .until(last.plus(spacing)))
             }
             _ => met(),
         };
@@ -318,20 +514,34 @@ fn max_per_month_of(view: &View<'_>, role: &str, max: u32, exempt: &[String], sp
     if this_month < max as usize {
         return met();
     }
-    Err(unmet(format!("at most {max} in a calendar month"), format!("{this_month} in {month} already"), "wait for the next month"))
+    Err(unmet(
+        format!("at most {max} in a calendar month"),
+        format!("{this_month} in {month} already"),
+        "wait for the next month",
+    ))
 }
 
 fn metric(view: &View<'_>, role: &str, metric: &str) -> Checked {
     match metric {
         "decision-to-cut" => {
             let expected = "the time from decision to cut";
-            let (_, text) = view.document(role, "incident").map_err(|why| unmet(expected, why, "record the incident"))?;
-            let incident: IncidentRecord = read(text).map_err(|why| unmet(expected, why, "correct the incident"))?;
-            Ok(format!("{} from decision to cut", in_words(view.manifest.built_at.since(incident.decided_at))))
+            let (_, text) = view
+                .document(role, "incident")
+                .map_err(|why| unmet(expected, why, "record the incident"))?;
+            let incident: IncidentRecord =
+                read(text).map_err(|why| unmet(expected, why, "correct the incident"))?;
+            Ok(format!(
+                "{} from decision to cut",
+                in_words(view.manifest.built_at.since(incident.decided_at))
+            ))
         }
         "voter-criteria" => {
             let odd = papers::answers_differ(view);
-            none_of(odd, "approvals with the answers yes/no/no, where given", "read these votes again")
+            none_of(
+                odd,
+                "approvals with the answers yes/no/no, where given",
+                "read these votes again",
+            )
         }
         other => {
             let value = view.last_seen(role, |seen| match seen {
@@ -356,8 +566,16 @@ fn happened(view: &View<'_>, role: &str, event: &str) -> Checked {
     };
     match view.deployment(role, wanted) {
         Some(deployment) if deployment.commit == view.manifest.commit => met(),
-        Some(deployment) => Err(unmet(expected, format!("{} is", deployment.commit), "deploy this one")),
-        None => Err(unmet(expected, "no record of it", "deploy it, and record it")),
+        Some(deployment) => Err(unmet(
+            expected,
+            format!("{} is", deployment.commit),
+            "deploy this one",
+        )),
+        None => Err(unmet(
+            expected,
+            "no record of it",
+            "deploy it, and record it",
+        )),
     }
 }
 
@@ -365,7 +583,8 @@ fn happened(view: &View<'_>, role: &str, event: &str) -> Checked {
 fn network(view: &View<'_>, role: &str) -> Result<String, super::Unmet> {
     let event = [Event::Bootstrap, Event::Deployed];
     let found = event.iter().find_map(|event| view.deployment(role, *event));
-    let found = found.ok_or_else(|| unmet("the network of this attempt", "no deployment", "record it"))?;
+    let found =
+        found.ok_or_else(|| unmet("the network of this attempt", "no deployment", "record it"))?;
     Ok(found.network_id.clone())
 }
 
@@ -374,13 +593,24 @@ fn has_value(view: &View<'_>, role: &str, name: &str, wanted: &str) -> Checked {
     match view.named_state(role, name) {
         Some((_, value)) if value == wanted && !wanted.is_empty() => met(),
         Some((_, value)) => Err(unmet(expected, value, "do it, and look again")),
-        None => Err(unmet(expected, "nobody looked", "do it, and record `state`")),
+        None => Err(unmet(
+            expected,
+            "nobody looked",
+            "do it, and record `state`",
+        )),
     }
 }
 
 /// A name with the version's parts filled in.
-pub(crate) fn fill(names: &BTreeMap<String, String>, version: &Version, pattern: &str) -> Option<String> {
-    let pattern = match pattern.strip_prefix("{names.").and_then(|rest| rest.strip_suffix('}')) {
+pub(crate) fn fill(
+    names: &BTreeMap<String, String>,
+    version: &Version,
+    pattern: &str,
+) -> Option<String> {
+    let pattern = match pattern
+        .strip_prefix("{names.")
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
         Some(name) => names.get(name)?,
         None => pattern,
     };
@@ -392,14 +622,23 @@ pub(crate) fn fill(names: &BTreeMap<String, String>, version: &Version, pattern:
     if let crate::version::Suffix::Build(build) = version.suffix() {
         text = text.replace("{build}", &build.to_string());
     }
-    let text = text.replace("{version}", &version.release().to_string()).replace("{tag}", &version.tag());
+    let text = text
+        .replace("{version}", &version.release().to_string())
+        .replace("{tag}", &version.tag());
     (!text.contains('{')).then_some(text)
 }
 
 fn filled(view: &View<'_>, pattern: &str) -> Result<String, super::Unmet> {
-    let wrong = |why: String| unmet(format!("a name by the pattern `{pattern}`"), why, "tag the build");
+    let wrong = |why: String| {
+        unmet(
+            format!("a name by the pattern `{pattern}`"),
+            why,
+            "tag the build",
+        )
+    };
     let version = view.tag().map_err(wrong)?;
-    fill(&view.policy.names, &version, pattern).ok_or_else(|| wrong(format!("`{}` has no such parts", version.tag())))
+    fill(&view.policy.names, &version, pattern)
+        .ok_or_else(|| wrong(format!("`{}` has no such parts", version.tag())))
 }
 
 fn publish(view: &View<'_>, role: &str, what: &str, dry_run_in: &str) -> Checked {
@@ -407,7 +646,13 @@ fn publish(view: &View<'_>, role: &str, what: &str, dry_run_in: &str) -> Checked
     let mut tried = BTreeSet::new();
     let mut bad = Vec::new();
     for observed in view.observed_at(role, dry_run_in) {
-        if let Observation::Publish { name, dry_run: true, missing_fields, ok } = &observed.seen {
+        if let Observation::Publish {
+            name,
+            dry_run: true,
+            missing_fields,
+            ok,
+        } = &observed.seen
+        {
             tried.insert(name.clone());
             if !missing_fields.is_empty() || !ok {
                 bad.push(format!("`{name}` lacks {}", missing_fields.join(", ")));
@@ -420,13 +665,25 @@ fn publish(view: &View<'_>, role: &str, what: &str, dry_run_in: &str) -> Checked
     }
     let done: BTreeSet<String> = view
         .seen(role, |seen| match seen {
-            Observation::Publish { name, dry_run: false, ok: true, .. } => Some(name.clone()),
+            Observation::Publish {
+                name,
+                dry_run: false,
+                ok: true,
+                ..
+            } => Some(name.clone()),
             _ => None,
         })
         .into_iter()
         .map(|(_, name)| name)
         .collect();
-    none_of(tried.difference(&done).map(|name| format!("`{name}` is not published")).collect(), &expected, "publish them")
+    none_of(
+        tried
+            .difference(&done)
+            .map(|name| format!("`{name}` is not published"))
+            .collect(),
+        &expected,
+        "publish them",
+    )
 }
 
 fn branch(view: &View<'_>, role: &str, branch: &str, before: Option<&str>) -> Checked {
@@ -438,7 +695,11 @@ fn branch(view: &View<'_>, role: &str, branch: &str, before: Option<&str>) -> Ch
         && moved > start.at
     {
         let expected = format!("branch `{branch}` moved before the bootstrap");
-        return Err(unmet(expected, format!("it moved at {moved}, the bootstrap began at {}", start.at), "begin again"));
+        return Err(unmet(
+            expected,
+            format!("it moved at {moved}, the bootstrap began at {}", start.at),
+            "begin again",
+        ));
     }
     met()
 }
@@ -466,7 +727,11 @@ fn deployed(view: &View<'_>, role: &str, parts: &[String], after: Option<&str>) 
             Some(_) => {}
         }
     }
-    none_of(wrong, &format!("{} deployed for {network}", parts.join(", ")), "deploy the missing ones")
+    none_of(
+        wrong,
+        &format!("{} deployed for {network}", parts.join(", ")),
+        "deploy the missing ones",
+    )
 }
 
 fn info_page(view: &View<'_>, role: &str, page: &str) -> Checked {
@@ -475,23 +740,37 @@ fn info_page(view: &View<'_>, role: &str, page: &str) -> Checked {
     let Some((_, value)) = view.named_state(role, &format!("info-page:{page}")) else {
         return Err(wrong("it is not published".to_owned()));
     };
-    let text = value.parse().ok().and_then(|digest| view.store.text(digest));
+    let text = value
+        .parse()
+        .ok()
+        .and_then(|digest| view.store.text(digest));
     let text = text.ok_or_else(|| wrong(format!("its text {value} is not there")))?;
     let tag = view.manifest.tag.clone().unwrap_or_default();
     let commit = view.manifest.commit.to_string();
     let needed = [view.manifest.version.as_str(), &tag, &commit];
-    let missing = needed.iter().filter(|part| !text.contains(*part)).map(|part| format!("no `{part}`")).collect();
+    let missing = needed
+        .iter()
+        .filter(|part| !text.contains(*part))
+        .map(|part| format!("no `{part}`"))
+        .collect();
     none_of(missing, &expected, "generate it again")
 }
 
 fn retired(view: &View<'_>, role: &str, nodes: u32) -> Checked {
     let expected = format!("{nodes} nodes of the previous network, and its logs archived");
     let seen = view.last_seen(role, |seen| match seen {
-        Observation::Retired { nodes_running, logs } => Some((*nodes_running, *logs)),
+        Observation::Retired {
+            nodes_running,
+            logs,
+        } => Some((*nodes_running, *logs)),
         _ => None,
     });
     match seen {
-        None => Err(unmet(expected, "nobody looked", "retire it, and record `retired`")),
+        None => Err(unmet(
+            expected,
+            "nobody looked",
+            "retire it, and record `retired`",
+        )),
         Some((running, logs)) => {
             let mut wrong = Vec::new();
             if running > nodes {

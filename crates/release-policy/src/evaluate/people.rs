@@ -18,12 +18,31 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::Waves {} => waves(view, role),
         Check::SubmittedBefore {} => submitted_before(view, role),
         Check::Verdict { verdict } => self::verdict(view, role, verdict),
-        Check::Item { item, release_cut } => self::item(view, role, item, *release_cut == Some(true)),
+        Check::Item { item, release_cut } => {
+            self::item(view, role, item, *release_cut == Some(true))
+        }
         Check::OtherChannels {} => {
-            let tally = tally(view).map_err(|why| unmet("votes on the proposal", why, "record the proposal and its roster"))?;
+            let tally = tally(view).map_err(|why| {
+                unmet(
+                    "votes on the proposal",
+                    why,
+                    "record the proposal and its roster",
+                )
+            })?;
             let ignored = tally.ignored.iter().filter(|ignored| ignored.channel);
-            let channels = view.policy.vote.as_ref().map(|vote| vote.channels.join(", ")).unwrap_or_default();
-            none_of(ignored.map(|ignored| format!("{}: {}", ignored.envelope, ignored.why)).collect(), &format!("votes on {channels} only"), "these votes do not count")
+            let channels = view
+                .policy
+                .vote
+                .as_ref()
+                .map(|vote| vote.channels.join(", "))
+                .unwrap_or_default();
+            none_of(
+                ignored
+                    .map(|ignored| format!("{}: {}", ignored.envelope, ignored.why))
+                    .collect(),
+                &format!("votes on {channels} only"),
+                "these votes do not count",
+            )
         }
         Check::Quorum {} => quorum(view),
         Check::Veto { veto_period, board } => veto(view, role, *veto_period, board.as_ref()),
@@ -31,18 +50,30 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::AuditFindings {} => audit_findings(view, role),
         Check::AuditsClosed {} => audits_closed(view, role),
         // Other kinds go elsewhere; see `evaluate::check`.
-        _ => Err(unmet("a check of this kind", "another", "report this as a bug")),
+        _ => Err(unmet(
+            "a check of this kind",
+            "another",
+            "report this as a bug",
+        )),
     }
 }
 
 fn waves(view: &View<'_>, role: &str) -> Checked {
     let expected = "each wave after the confirmation of the one before";
-    let (_, proposal) = view.proposal().map_err(|why| unmet(expected, why, "record the proposal"))?;
-    let Some(planned) = proposal.waves.get(&view.stage.name) else { return met() };
+    let (_, proposal) = view
+        .proposal()
+        .map_err(|why| unmet(expected, why, "record the proposal"))?;
+    let Some(planned) = proposal.waves.get(&view.stage.name) else {
+        return met();
+    };
     let mut started: BTreeMap<u32, Time> = BTreeMap::new();
     let mut confirmed: BTreeMap<u32, Time> = BTreeMap::new();
     for observed in view.observed(role) {
-        if let Observation::Wave { wave, confirmed: done } = observed.seen {
+        if let Observation::Wave {
+            wave,
+            confirmed: done,
+        } = observed.seen
+        {
             let times = if done { &mut confirmed } else { &mut started };
             times.entry(wave).or_insert(observed.at);
         }
@@ -50,8 +81,14 @@ fn waves(view: &View<'_>, role: &str) -> Checked {
     let mut wrong = Vec::new();
     for (wave, at) in &started {
         let before = wave.saturating_sub(1);
-        if before > 0 && confirmed.get(&before).is_none_or(|confirmed| confirmed > at) {
-            wrong.push(format!("wave {wave} started before wave {before} was confirmed"));
+        if before > 0
+            && confirmed
+                .get(&before)
+                .is_none_or(|confirmed| confirmed > at)
+        {
+            wrong.push(format!(
+                "wave {wave} started before wave {before} was confirmed"
+            ));
         }
     }
     for number in 1..=u32::try_from(planned.len()).unwrap_or(u32::MAX) {
@@ -64,13 +101,24 @@ fn waves(view: &View<'_>, role: &str) -> Checked {
 
 fn submitted_before(view: &View<'_>, role: &str) -> Checked {
     let expected = "every feature submitted before the meeting, and in its record";
-    let (train, on_it) = view.train().map_err(|why| unmet(expected, why, "record the train"))?;
+    let (train, on_it) = view
+        .train()
+        .map_err(|why| unmet(expected, why, "record the train"))?;
     let record = view.approval(role, "scope", "approved");
-    let record = record.map_err(|_| unmet(expected, "no record of the meeting", "record the approval `scope`"))?;
+    let record = record.map_err(|_| {
+        unmet(
+            expected,
+            "no record of the meeting",
+            "record the approval `scope`",
+        )
+    })?;
     let mut wrong = Vec::new();
     for (name, feature) in &on_it {
         if feature.submitted_at >= train.meeting {
-            wrong.push(format!("`{name}` was submitted at {}", feature.submitted_at));
+            wrong.push(format!(
+                "`{name}` was submitted at {}",
+                feature.submitted_at
+            ));
         }
         if !record.lists.contains(name) {
             wrong.push(format!("`{name}` is not in the record"));
@@ -84,13 +132,19 @@ fn verdict(view: &View<'_>, role: &str, verdict: &[String]) -> Checked {
     let expected = format!("the candidate to be {good}");
     // Once rejected, for ever: a later kind word does not count.
     if let Ok(rejection) = view.approval(role, "qualification", bad) {
-        return Err(unmet(expected, format!("{bad} by `{}`", rejection.by), "make the next candidate"));
+        return Err(unmet(
+            expected,
+            format!("{bad} by `{}`", rejection.by),
+            "make the next candidate",
+        ));
     }
     match view.approval(role, "qualification", good) {
         Ok(_) => met(),
-        Err((have, need)) => {
-            Err(unmet(expected, format!("{have} of {need} signatures"), "record the approval `qualification`"))
-        }
+        Err((have, need)) => Err(unmet(
+            expected,
+            format!("{have} of {need} signatures"),
+            "record the approval `qualification`",
+        )),
     }
 }
 
@@ -99,7 +153,9 @@ fn item(view: &View<'_>, role: &str, item: &str, release_cut: bool) -> Checked {
     let mut missing = Vec::new();
     match view.approval(role, item, "approved") {
         Err((have, need)) => missing.push(format!("{have} of {need} signatures")),
-        Ok(approval) if release_cut && approval.date.is_none() => missing.push("no date in the minutes".to_owned()),
+        Ok(approval) if release_cut && approval.date.is_none() => {
+            missing.push("no date in the minutes".to_owned())
+        }
         Ok(_) => {}
     }
     if release_cut && view.moment(&view.policy.facts_by, "release_cut").is_none() {
@@ -115,25 +171,43 @@ pub(super) fn tally(view: &View<'_>) -> Result<Tally, String> {
     let (digest, _) = view.proposal()?;
     let roster = papers::roster(view)?;
     let votes = view.votes(&view.policy.facts_by);
-    Ok(count(digest, &roster, &rules.channels, threshold, votes, view.store))
+    Ok(count(
+        digest,
+        &roster,
+        &rules.channels,
+        threshold,
+        votes,
+        view.store,
+    ))
 }
 
 fn quorum(view: &View<'_>) -> Checked {
     let next = "collect votes by mail on this very proposal";
     let rules = view.policy.vote.as_ref().and_then(|vote| vote.threshold);
-    let Some(threshold) = rules else { return Err(unmet("a threshold", "none", "correct the policy")) };
+    let Some(threshold) = rules else {
+        return Err(unmet("a threshold", "none", "correct the policy"));
+    };
     let expected = format!(
         "approval by {} {}/{} of the electorate",
-        if threshold.strict { "more than" } else { "at least" },
+        if threshold.strict {
+            "more than"
+        } else {
+            "at least"
+        },
         threshold.num,
         threshold.den
     );
-    let tally = tally(view).map_err(|why| unmet(expected.as_str(), why, "record the proposal and its roster"))?;
+    let tally = tally(view)
+        .map_err(|why| unmet(expected.as_str(), why, "record the proposal and its roster"))?;
     if tally.won {
         return met();
     }
     let (yes, need) = (tally.approvals(), needed(threshold, tally.electorate));
-    let found = format!("{yes} of {}, {} missing", tally.electorate, need.saturating_sub(yes));
+    let found = format!(
+        "{yes} of {}, {} missing",
+        tally.electorate,
+        need.saturating_sub(yes)
+    );
     Err(unmet(expected, found, next))
 }
 
@@ -145,7 +219,8 @@ fn veto(view: &View<'_>, role: &str, period: Option<Span>, board: Option<&Board>
     }
     let posted = || -> Result<Time, String> {
         let (_, text) = view.document(role, "governance-proposal")?;
-        crate::document::read::<crate::document::GovernanceProposal>(text).map(|proposal| proposal.posted_at)
+        crate::document::read::<crate::document::GovernanceProposal>(text)
+            .map(|proposal| proposal.posted_at)
     };
     let mut from = None;
     if let Some(board) = board {
@@ -166,38 +241,71 @@ fn veto(view: &View<'_>, role: &str, period: Option<Span>, board: Option<&Board>
     }
     match view.approval(role, "governance-result", "approved") {
         Ok(_) => met(),
-        Err(_) => Err(unmet(expected, "no result yet", "record the approval `governance-result`")),
+        Err(_) => Err(unmet(
+            expected,
+            "no result yet",
+            "record the approval `governance-result`",
+        )),
     }
 }
 
 /// When the board's vote was over, with enough votes and most of them for it.
-fn board_voted(view: &View<'_>, role: &str, board: &Board, posted: Time) -> Result<Time, super::Unmet> {
-    let expected = format!("{} of {} seats to vote, most of them for it, within {}", board.votes_min, board.seats, board.max);
+fn board_voted(
+    view: &View<'_>,
+    role: &str,
+    board: &Board,
+    posted: Time,
+) -> Result<Time, super::Unmet> {
+    let expected = format!(
+        "{} of {} seats to vote, most of them for it, within {}",
+        board.votes_min, board.seats, board.max
+    );
     let end = posted.plus(board.max);
     let mut votes: BTreeMap<&str, Choice> = BTreeMap::new();
     let mut last = posted;
     for (_, vote) in view.votes(role) {
-        if vote.at <= end && vote.at >= posted && matches!(vote.choice, Choice::Approve | Choice::Reject) {
+        if vote.at <= end
+            && vote.at >= posted
+            && matches!(vote.choice, Choice::Approve | Choice::Reject)
+        {
             votes.insert(&vote.voter, vote.choice);
             last = last.max(vote.at);
         }
     }
-    let yes = votes.values().filter(|choice| **choice == Choice::Approve).count();
+    let yes = votes
+        .values()
+        .filter(|choice| **choice == Choice::Approve)
+        .count();
     let enough = votes.len() >= board.votes_min as usize && votes.len() <= board.seats as usize;
     if enough && 2 * yes > votes.len() {
         return Ok(last);
     }
     let found = format!("{} votes, {yes} of them for it", votes.len());
     let open = view.now() <= end && votes.len() < board.seats as usize;
-    let effect = if open { crate::policy::Effect::Pend } else { crate::policy::Effect::Deny };
-    Err(unmet(expected, found, "the vote starts again with any change of the code").effect(effect))
+    let effect = if open {
+        crate::policy::Effect::Pend
+    } else {
+        crate::policy::Effect::Deny
+    };
+    Err(unmet(
+        expected,
+        found,
+        "the vote starts again with any change of the code",
+    )
+    .effect(effect))
 }
 
 /// The last word on each feature's audit, from every stage so far.
 fn audits<'a>(view: &View<'a>, role: &str) -> BTreeMap<&'a str, &'a Audit> {
     let mut last = BTreeMap::new();
-    let earlier = view.policy.stages.iter().filter(|stage| stage.name != view.stage.name);
-    let mut all: Vec<_> = earlier.flat_map(|stage| view.observed_at(role, &stage.name)).collect();
+    let earlier = view
+        .policy
+        .stages
+        .iter()
+        .filter(|stage| stage.name != view.stage.name);
+    let mut all: Vec<_> = earlier
+        .flat_map(|stage| view.observed_at(role, &stage.name))
+        .collect();
     all.extend(view.observed(role));
     all.sort_by_key(|observed| observed.at);
     for observed in all {
@@ -217,13 +325,23 @@ fn audit_decision(view: &View<'_>, role: &str) -> Checked {
             Some(audit) if audit.required && audit.report.is_none() => {
                 wrong.push(format!("`{feature}` has no report"));
             }
-            Some(audit) if !audit.required && audit.reason.as_ref().is_none_or(|reason| reason.trim().is_empty()) => {
+            Some(audit)
+                if !audit.required
+                    && audit
+                        .reason
+                        .as_ref()
+                        .is_none_or(|reason| reason.trim().is_empty()) =>
+            {
                 wrong.push(format!("`{feature}` needs none, without a reason"));
             }
             Some(_) => {}
         }
     }
-    none_of(wrong, "for each feature: an audit report, or why none is needed", "ask security to decide")
+    none_of(
+        wrong,
+        "for each feature: an audit report, or why none is needed",
+        "ask security to decide",
+    )
 }
 
 fn audit_findings(view: &View<'_>, role: &str) -> Checked {
@@ -237,32 +355,52 @@ fn audit_findings(view: &View<'_>, role: &str) -> Checked {
             && scope.contains(&audit.feature.as_str())
         {
             for finding in audit.findings.iter().filter(open) {
-                let what = if finding.high { "remove the feature" } else { "deploy the repair" };
+                let what = if finding.high {
+                    "remove the feature"
+                } else {
+                    "deploy the repair"
+                };
                 wrong.push(format!("`{}` in `{}`: {what}", finding.id, audit.feature));
             }
         }
     }
     // A feature with a high risk goes, it is not repaired on this train.
-    let all = view.state.facts.iter().filter_map(|fact| match &fact.evidence.predicate {
-        crate::statement::Predicate::Observation(observed) if observed.scope.release == view.state.release => {
-            crate::state::has_signed(view.policy, role, fact.evidence).then_some(&observed.seen)
-        }
-        _ => None,
-    });
+    let all = view
+        .state
+        .facts
+        .iter()
+        .filter_map(|fact| match &fact.evidence.predicate {
+            crate::statement::Predicate::Observation(observed)
+                if observed.scope.release == view.state.release =>
+            {
+                crate::state::has_signed(view.policy, role, fact.evidence).then_some(&observed.seen)
+            }
+            _ => None,
+        });
     for seen in all {
         if let Observation::Audit(audit) = seen
             && scope.contains(&audit.feature.as_str())
         {
-            let high = audit.findings.iter().filter(|finding| finding.fix && finding.high);
+            let high = audit
+                .findings
+                .iter()
+                .filter(|finding| finding.fix && finding.high);
             for finding in high {
-                let line = format!("`{}` in `{}`: remove the feature", finding.id, audit.feature);
+                let line = format!(
+                    "`{}` in `{}`: remove the feature",
+                    finding.id, audit.feature
+                );
                 if !wrong.contains(&line) {
                     wrong.push(line);
                 }
             }
         }
     }
-    none_of(wrong, expected, "enter the stage again without what was found")
+    none_of(
+        wrong,
+        expected,
+        "enter the stage again without what was found",
+    )
 }
 
 fn audits_closed(view: &View<'_>, role: &str) -> Checked {
@@ -275,5 +413,9 @@ fn audits_closed(view: &View<'_>, role: &str) -> Checked {
             Some(_) => {}
         }
     }
-    none_of(wrong, "all audits closed before the testnet", "wait for the audits")
+    none_of(
+        wrong,
+        "all audits closed before the testnet",
+        "wait for the audits",
+    )
 }

@@ -18,7 +18,10 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     match &gate.check {
         Check::Audience { audience } => self::audience(view, role, audience),
         Check::LateFeature {} => late_feature(view, role),
-        Check::Layers { layers, min_features } => self::layers(view, layers, *min_features),
+        Check::Layers {
+            layers,
+            min_features,
+        } => self::layers(view, layers, *min_features),
         Check::CodeComplete {} => code_complete(view, role),
         Check::EnvironmentKnown {} => environment(view, role),
         Check::NextVersion {} => next_version(view, role),
@@ -28,9 +31,10 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::Bump { bump } => self::bump(view, bump),
         Check::AfterFailedDeploy {} => after_failed_deploy(view, role),
         Check::CandidateTag { commit_in } => candidate_tag(view, role, commit_in),
-        Check::FinalTag { same_commit_as, approved_by } => {
-            final_tag(view, same_commit_as, approved_by.as_deref())
-        }
+        Check::FinalTag {
+            same_commit_as,
+            approved_by,
+        } => final_tag(view, same_commit_as, approved_by.as_deref()),
         Check::CommitSubject { commit_subject } => self::commit_subject(view, role, commit_subject),
         Check::FirstBuild { first_build } => self::first_build(view, role, *first_build),
         Check::BuildTag {} => build_tag(view),
@@ -38,21 +42,32 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::SelfReport { media } => self_report(view, role, media),
         Check::DeployedEquals {} => deployed_equals(view, role),
         Check::SameDigest { same_digest_as } => same_digest(view, same_digest_as),
-        Check::Checksums { checksums, algorithms } => self::checksums(view, role, checksums, algorithms),
+        Check::Checksums {
+            checksums,
+            algorithms,
+        } => self::checksums(view, role, checksums, algorithms),
         Check::Inside { inside, must_equal } => self::inside(view, inside, must_equal),
         // Other kinds go elsewhere; see `evaluate::check`.
-        _ => Err(unmet("a check of this kind", "another", "report this as a bug")),
+        _ => Err(unmet(
+            "a check of this kind",
+            "another",
+            "report this as a bug",
+        )),
     }
 }
 
 fn audience(view: &View<'_>, role: &str, audience: &[String]) -> Checked {
     let next = "take it out of the plan: outside scope";
     let expected = format!("targets and steps for {} only", audience.join(", "));
-    let (_, text) = view.document(role, "plan").map_err(|why| unmet(expected.as_str(), why, "record the plan"))?;
+    let (_, text) = view
+        .document(role, "plan")
+        .map_err(|why| unmet(expected.as_str(), why, "record the plan"))?;
     let plan: Plan = read(text).map_err(|why| unmet(expected.as_str(), why, "correct the plan"))?;
     let all = plan.targets.iter().chain(&plan.steps);
     let outside = all.filter(|(_, who)| !audience.contains(who));
-    let outside = outside.map(|(name, who)| format!("`{name}` for {who}")).collect();
+    let outside = outside
+        .map(|(name, who)| format!("`{name}` for {who}"))
+        .collect();
     if plan.targets.is_empty() {
         return Err(unmet(expected, "no target at all", "record the plan"));
     }
@@ -61,45 +76,71 @@ fn audience(view: &View<'_>, role: &str, audience: &[String]) -> Checked {
 
 fn late_feature(view: &View<'_>, role: &str) -> Checked {
     let expected = "every feature ready at the cut-off";
-    let (train, on_it) = view.train().map_err(|why| unmet(expected, why, "record the train"))?;
+    let (train, on_it) = view
+        .train()
+        .map_err(|why| unmet(expected, why, "record the train"))?;
     for document in view.documents(role, "train") {
-        let earlier = view.text_of(document).and_then(read::<crate::document::Train>);
+        let earlier = view
+            .text_of(document)
+            .and_then(read::<crate::document::Train>);
         if let Ok(earlier) = earlier
             && earlier.cut_off != train.cut_off
         {
             let found = format!("it moved from {} to {}", earlier.cut_off, train.cut_off);
-            return Err(unmet("a cut-off that never moves", found, "put the date back")
-                .effect(crate::policy::Effect::Deny));
+            return Err(
+                unmet("a cut-off that never moves", found, "put the date back")
+                    .effect(crate::policy::Effect::Deny),
+            );
         }
     }
-    let late: Vec<String> =
-        view.manifest.feature.iter().filter(|name| !on_it.contains_key(*name)).cloned().collect();
+    let late: Vec<String> = view
+        .manifest
+        .feature
+        .iter()
+        .filter(|name| !on_it.contains_key(*name))
+        .cloned()
+        .collect();
     if late.is_empty() {
         return met();
     }
     let found = format!("{} not ready", late.join(", "));
-    Err(unmet(expected, found, "they move to the next train; the date stays").hits(late))
+    Err(unmet(
+        expected,
+        found,
+        "they move to the next train; the date stays",
+    )
+    .hits(late))
 }
 
 fn layers(view: &View<'_>, layers: &[String], min_features: u32) -> Checked {
     let expected = format!("at least {min_features} feature of {}", layers.join(" or "));
-    let (_, on_it) = view.train().map_err(|why| unmet(expected.as_str(), why, "record the train"))?;
+    let (_, on_it) = view
+        .train()
+        .map_err(|why| unmet(expected.as_str(), why, "record the train"))?;
     let odd: Vec<String> = on_it
         .iter()
         .filter(|(_, feature)| !layers.contains(&feature.layer))
         .map(|(name, feature)| format!("`{name}` of layer {}", feature.layer))
         .collect();
     if on_it.len() < min_features as usize {
-        return Err(unmet(expected, format!("{} features in scope", on_it.len()), "plan another train"));
+        return Err(unmet(
+            expected,
+            format!("{} features in scope", on_it.len()),
+            "plan another train",
+        ));
     }
     none_of(odd, &expected, "name the layer")
 }
 
 fn code_complete(view: &View<'_>, role: &str) -> Checked {
     let expected = "the commit each feature was marked complete at, in the deployed commit";
-    let (_, on_it) = view.train().map_err(|why| unmet(expected, why, "record the train"))?;
+    let (_, on_it) = view
+        .train()
+        .map_err(|why| unmet(expected, why, "record the train"))?;
     let contains = view.last_seen(role, |seen| match seen {
-        Observation::Ancestry { commit, contains } if *commit == view.manifest.commit => Some(contains),
+        Observation::Ancestry { commit, contains } if *commit == view.manifest.commit => {
+            Some(contains)
+        }
         _ => None,
     });
     let mut wrong = Vec::new();
@@ -110,19 +151,35 @@ fn code_complete(view: &View<'_>, role: &str) -> Checked {
             Some(commit) => wrong.push(format!("`{name}` lacks {commit}")),
         }
     }
-    none_of(wrong, expected, "deploy a commit with the whole feature, or take it out")
+    none_of(
+        wrong,
+        expected,
+        "deploy a commit with the whole feature, or take it out",
+    )
 }
 
 fn environment(view: &View<'_>, role: &str) -> Checked {
-    let known: Vec<&str> = view.policy.stages.iter().filter_map(|stage| stage.environment.as_deref()).collect();
+    let known: Vec<&str> = view
+        .policy
+        .stages
+        .iter()
+        .filter_map(|stage| stage.environment.as_deref())
+        .collect();
     let wanted = view.stage.environment.as_deref().unwrap_or("");
     let expected = format!("environment `{wanted}` with its own credentials");
     let seen = view.last_seen(role, |seen| match seen {
-        Observation::Environment { name, credentials_for } => Some((name, credentials_for)),
+        Observation::Environment {
+            name,
+            credentials_for,
+        } => Some((name, credentials_for)),
         _ => None,
     });
     let Some((name, credentials)) = seen else {
-        return Err(unmet(expected, "no environment named", "record where it is deployed to"));
+        return Err(unmet(
+            expected,
+            "no environment named",
+            "record where it is deployed to",
+        ));
     };
     if !known.contains(&name.as_str()) {
         let found = format!("`{name}`, which is none of {}", known.join(", "));
@@ -131,7 +188,11 @@ fn environment(view: &View<'_>, role: &str) -> Checked {
     if name == wanted && credentials == wanted {
         return met();
     }
-    Err(unmet(expected, format!("`{name}` with credentials for `{credentials}`"), "use the stage's own"))
+    Err(unmet(
+        expected,
+        format!("`{name}` with credentials for `{credentials}`"),
+        "use the stage's own",
+    ))
 }
 
 fn releases(view: &View<'_>, role: &str) -> Result<Vec<Version>, super::Unmet> {
@@ -139,40 +200,64 @@ fn releases(view: &View<'_>, role: &str) -> Result<Vec<Version>, super::Unmet> {
         Observation::Releases { versions } => Some(versions),
         _ => None,
     });
-    let versions = versions.ok_or_else(|| unmet("the list of earlier releases", "none", "record it"))?;
+    let versions =
+        versions.ok_or_else(|| unmet("the list of earlier releases", "none", "record it"))?;
     // What is not of this grammar was made before it, and takes no name.
-    Ok(versions.iter().filter_map(|text| view.policy.grammar.parse(text).ok()).collect())
+    Ok(versions
+        .iter()
+        .filter_map(|text| view.policy.grammar.parse(text).ok())
+        .collect())
 }
 
 fn next_version(view: &View<'_>, role: &str) -> Checked {
     let wrong = |why: String| unmet("the next version", why, "correct the manifest");
     let base = view.manifest.base.as_deref().unwrap_or("");
-    let base = view.policy.grammar.parse(base).map_err(|source| wrong(source.to_string()))?;
+    let base = view
+        .policy
+        .grammar
+        .parse(base)
+        .map_err(|source| wrong(source.to_string()))?;
     let existing = releases(view, role)?;
     let expected = next::splice(&base, &existing).map_err(|source| wrong(source.to_string()))?;
     if view.manifest.version == expected.to_string() {
         return met();
     }
     let found = format!("`{}`", view.manifest.version);
-    Err(unmet(format!("version `{expected}`"), found, format!("name it `{expected}`")))
+    Err(unmet(
+        format!("version `{expected}`"),
+        found,
+        format!("name it `{expected}`"),
+    ))
 }
 
 fn upgrade_number(view: &View<'_>, role: &str) -> Checked {
-    let version = view.version().map_err(|source| unmet("an upgrade number", source.to_string(), "give it one"))?;
+    let version = view
+        .version()
+        .map_err(|source| unmet("an upgrade number", source.to_string(), "give it one"))?;
     let [number] = version.numbers() else {
-        return Err(unmet("an upgrade number", format!("`{version}`"), "give it one, such as `upgrade-17`"));
+        return Err(unmet(
+            "an upgrade number",
+            format!("`{version}`"),
+            "give it one, such as `upgrade-17`",
+        ));
     };
     let earlier = view.last_seen(role, |seen| match seen {
         Observation::History { upgrades, .. } => Some(upgrades),
         _ => None,
     });
     let Some(earlier) = earlier else {
-        return Err(unmet("the numbers of earlier upgrades", "none recorded", "record the history"));
+        return Err(unmet(
+            "the numbers of earlier upgrades",
+            "none recorded",
+            "record the history",
+        ));
     };
     match earlier.iter().max() {
-        Some(last) if number <= last => {
-            Err(unmet(format!("a number above {last}"), number.to_string(), "take the next number"))
-        }
+        Some(last) if number <= last => Err(unmet(
+            format!("a number above {last}"),
+            number.to_string(),
+            "take the next number",
+        )),
         _ => met(),
     }
 }
@@ -182,15 +267,25 @@ fn fork_name(view: &View<'_>) -> Checked {
         .train()
         .map_err(|why| unmet("a scope with layers", why, "record the train"))?;
     let scope = view.scope();
-    let l2 = train.feature.iter().any(|(name, feature)| feature.layer == "L2" && scope.contains(&name.as_str()));
+    let l2 = train
+        .feature
+        .iter()
+        .any(|(name, feature)| feature.layer == "L2" && scope.contains(&name.as_str()));
     let name = view.manifest.fork_name.as_deref();
-    let spelled = name.is_none_or(|name| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase())
-    });
+    let spelled = name
+        .is_none_or(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()));
     match (l2, name) {
-        _ if !spelled => Err(unmet("a fork name of lower-case letters", format!("{name:?}"), "correct the name")),
+        _ if !spelled => Err(unmet(
+            "a fork name of lower-case letters",
+            format!("{name:?}"),
+            "correct the name",
+        )),
         (true, Some(_)) | (false, None) => met(),
-        (true, None) => Err(unmet("a fork name, because the scope has an L2 change", "none", "name the fork")),
+        (true, None) => Err(unmet(
+            "a fork name, because the scope has an L2 change",
+            "none",
+            "name the fork",
+        )),
         (false, Some(name)) => {
             let expected = "no fork name, because the scope has no L2 change";
             Err(unmet(expected, format!("`{name}`"), "take the name out"))
@@ -199,24 +294,49 @@ fn fork_name(view: &View<'_>) -> Checked {
 }
 
 fn manifest_version(view: &View<'_>, role: &str) -> Checked {
-    let release = view.version().map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?.release();
+    let release = view
+        .version()
+        .map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?
+        .release();
     let expected = format!("version `{release}` in every crate at the candidate's commit");
     let crates = view.last_seen(role, |seen| match seen {
         Observation::Versions { crates, .. } => Some(crates),
         _ => None,
     });
     let Some(crates) = crates.filter(|crates| !crates.is_empty()) else {
-        return Err(unmet(expected, "no list of crates", "record their versions"));
+        return Err(unmet(
+            expected,
+            "no list of crates",
+            "record their versions",
+        ));
     };
-    let odd = crates.iter().filter(|(_, version)| **version != release.to_string());
-    let odd = odd.map(|(name, version)| format!("{name} {version}")).collect();
-    none_of(odd, &expected, "the final tag is on the same commit, so the crates must say it already")
+    let odd = crates
+        .iter()
+        .filter(|(_, version)| **version != release.to_string());
+    let odd = odd
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    none_of(
+        odd,
+        &expected,
+        "the final tag is on the same commit, so the crates must say it already",
+    )
 }
 
 fn bump(view: &View<'_>, bump: &BTreeMap<String, String>) -> Checked {
-    let wrong = |why: String| unmet("the version that follows from the changes", why, "correct the manifest");
+    let wrong = |why: String| {
+        unmet(
+            "the version that follows from the changes",
+            why,
+            "correct the manifest",
+        )
+    };
     let base = view.manifest.base.as_deref().unwrap_or("");
-    let base = view.policy.grammar.parse(base).map_err(|source| wrong(source.to_string()))?;
+    let base = view
+        .policy
+        .grammar
+        .parse(base)
+        .map_err(|source| wrong(source.to_string()))?;
     // The policy says which part each kind of change raises.
     let raised = |change: &ChangeKind| {
         let name = match change {
@@ -231,13 +351,22 @@ fn bump(view: &View<'_>, bump: &BTreeMap<String, String>) -> Checked {
             _ => None,
         }
     };
-    let changes: Vec<ChangeKind> = view.manifest.change_kinds.iter().filter_map(raised).collect();
+    let changes: Vec<ChangeKind> = view
+        .manifest
+        .change_kinds
+        .iter()
+        .filter_map(raised)
+        .collect();
     let expected = next::bumped(&base, &changes).map_err(|source| wrong(source.to_string()))?;
     let version = view.version().map_err(|source| wrong(source.to_string()))?;
     if version.release() == expected {
         return met();
     }
-    Err(unmet(format!("version `{expected}`"), format!("`{}`", version.release()), format!("name it `{expected}`")))
+    Err(unmet(
+        format!("version `{expected}`"),
+        format!("`{}`", version.release()),
+        format!("name it `{expected}`"),
+    ))
 }
 
 /// The tags that exist, without the one of this manifest.
@@ -249,38 +378,74 @@ fn other_tags(view: &View<'_>, role: &str) -> Result<Vec<Version>, super::Unmet>
     let tags = tags.ok_or_else(|| unmet("the list of tags", "none", "record it"))?;
     let own = view.manifest.tag.as_deref();
     let others = tags.keys().filter(|tag| Some(tag.as_str()) != own);
-    Ok(others.filter_map(|tag| view.policy.grammar.parse_tag(tag).ok()).collect())
+    Ok(others
+        .filter_map(|tag| view.policy.grammar.parse_tag(tag).ok())
+        .collect())
 }
 
 fn after_failed_deploy(view: &View<'_>, role: &str) -> Checked {
-    let tag = view.tag().map_err(|why| unmet("a build's tag", why, "tag the build"))?;
-    let failures = view.state.attempts.get(&view.stage.name).map_or(0, Vec::len);
-    let causes = view.state.attempts.get(&view.stage.name).into_iter().flatten();
+    let tag = view
+        .tag()
+        .map_err(|why| unmet("a build's tag", why, "tag the build"))?;
+    let failures = view
+        .state
+        .attempts
+        .get(&view.stage.name)
+        .map_or(0, Vec::len);
+    let causes = view
+        .state
+        .attempts
+        .get(&view.stage.name)
+        .into_iter()
+        .flatten();
     let unexplained = causes.filter(|attempt| attempt.failure.is_none()).count();
-    let expected_number = u32::try_from(failures).unwrap_or(u32::MAX).saturating_add(1);
-    let first = view.state.manifests.first().and_then(|(_, manifest)| {
-        view.policy.grammar.parse_tag(manifest.tag.as_deref()?).ok()
-    });
-    let expected = first.map_or(tag.release(), |first| first.release()).with(Suffix::Build(expected_number));
+    let expected_number = u32::try_from(failures)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
+    let first = view
+        .state
+        .manifests
+        .first()
+        .and_then(|(_, manifest)| view.policy.grammar.parse_tag(manifest.tag.as_deref()?).ok());
+    let expected = first
+        .map_or(tag.release(), |first| first.release())
+        .with(Suffix::Build(expected_number));
     let earlier = other_tags(view, role)?;
     if tag != expected {
         let found = format!("`{}` after {failures} failed deployments", tag.tag());
-        return Err(unmet(format!("tag `{}`", expected.tag()), found, format!("tag it `{}`", expected.tag())));
+        return Err(unmet(
+            format!("tag `{}`", expected.tag()),
+            found,
+            format!("tag it `{}`", expected.tag()),
+        ));
     }
     if unexplained > 0 {
-        return Err(unmet("a recorded cause of each failed deployment", "none", "record the failure"));
+        return Err(unmet(
+            "a recorded cause of each failed deployment",
+            "none",
+            "record the failure",
+        ));
     }
-    let known = earlier.iter().filter(|version| version.release() == tag.release() && !version.is_final()).count();
+    let known = earlier
+        .iter()
+        .filter(|version| version.release() == tag.release() && !version.is_final())
+        .count();
     if known != failures {
         let found = format!("{known} earlier builds and {failures} failed deployments");
-        return Err(unmet("one failed deployment for each earlier build", found, "record the failures"));
+        return Err(unmet(
+            "one failed deployment for each earlier build",
+            found,
+            "record the failures",
+        ));
     }
     met()
 }
 
 fn candidate_tag(view: &View<'_>, role: &str, commit_in: &str) -> Checked {
     let expected = format!("a candidate's tag on a commit that was on {commit_in}");
-    let tag = view.tag().map_err(|why| unmet(expected.as_str(), why, "tag the candidate"))?;
+    let tag = view
+        .tag()
+        .map_err(|why| unmet(expected.as_str(), why, "tag the candidate"))?;
     let is_candidate = match view.policy.grammar {
         // The same tag is the candidate and, later, the release.
         crate::version::Grammar::MithrilYyww => true,
@@ -293,16 +458,29 @@ fn candidate_tag(view: &View<'_>, role: &str, commit_in: &str) -> Checked {
     match view.deployment_at(role, commit_in, Event::Deployed) {
         Some(deployed) if deployed.commit == view.manifest.commit => met(),
         Some(deployed) => {
-            let found = format!("{} was there, not {}", deployed.commit, view.manifest.commit);
-            Err(unmet(expected, found, format!("deploy it to {commit_in} first")))
+            let found = format!(
+                "{} was there, not {}",
+                deployed.commit, view.manifest.commit
+            );
+            Err(unmet(
+                expected,
+                found,
+                format!("deploy it to {commit_in} first"),
+            ))
         }
-        None => Err(unmet(expected, "nothing was deployed there", format!("deploy it to {commit_in} first"))),
+        None => Err(unmet(
+            expected,
+            "nothing was deployed there",
+            format!("deploy it to {commit_in} first"),
+        )),
     }
 }
 
 fn final_tag(view: &View<'_>, same_commit_as: &str, approved_by: Option<&str>) -> Checked {
     let expected = format!("a release's tag on the {same_commit_as} commit");
-    let tag = view.tag().map_err(|why| unmet(expected.as_str(), why, "tag the release"))?;
+    let tag = view
+        .tag()
+        .map_err(|why| unmet(expected.as_str(), why, "tag the release"))?;
     if !tag.is_final() || Ok(&tag) != view.version().as_ref() {
         let found = format!("tag `{}` of version `{}`", tag.tag(), view.manifest.version);
         return Err(unmet(expected, found, "tag the release itself"));
@@ -310,64 +488,116 @@ fn final_tag(view: &View<'_>, same_commit_as: &str, approved_by: Option<&str>) -
     // What was chosen is what passed the last stage before this one.
     let before = view.stage.requires_of(&view.manifest.kind).last();
     let passed = before.and_then(|stage| view.state.passed(stage));
-    let Some((_, chosen)) = passed.and_then(|(_, attempt)| view.state.manifests.get(attempt.manifest)) else {
-        return Err(unmet(expected, format!("nothing was {same_commit_as}"), "pass the stage before"));
+    let Some((_, chosen)) =
+        passed.and_then(|(_, attempt)| view.state.manifests.get(attempt.manifest))
+    else {
+        return Err(unmet(
+            expected,
+            format!("nothing was {same_commit_as}"),
+            "pass the stage before",
+        ));
     };
     if chosen.commit != view.manifest.commit {
-        let found = format!("{} where {} was {same_commit_as}", view.manifest.commit, chosen.commit);
+        let found = format!(
+            "{} where {} was {same_commit_as}",
+            view.manifest.commit, chosen.commit
+        );
         return Err(unmet(expected, found, format!("tag {}", chosen.commit)));
     }
-    let chosen_tag = chosen.tag.as_deref().map(|tag| view.policy.grammar.parse_tag(tag));
+    let chosen_tag = chosen
+        .tag
+        .as_deref()
+        .map(|tag| view.policy.grammar.parse_tag(tag));
     if let Some(Ok(chosen_tag)) = chosen_tag
         && chosen_tag.release() != tag
     {
-        let found = format!("`{}` where `{}` was {same_commit_as}", tag.tag(), chosen_tag.tag());
-        return Err(unmet(expected, found, format!("tag it `{}`", chosen_tag.release().tag())));
+        let found = format!(
+            "`{}` where `{}` was {same_commit_as}",
+            tag.tag(),
+            chosen_tag.tag()
+        );
+        return Err(unmet(
+            expected,
+            found,
+            format!("tag it `{}`", chosen_tag.release().tag()),
+        ));
     }
     if let Some(role) = approved_by
         && let Err((have, need)) = view.approval(role, "release", "approved")
     {
         let found = format!("{have} of {need} approvals by role `{role}`");
-        return Err(unmet("the release to be approved", found, "record the approval `release`"));
+        return Err(unmet(
+            "the release to be approved",
+            found,
+            "record the approval `release`",
+        ));
     }
     met()
 }
 
 fn commit_subject(view: &View<'_>, role: &str, subject: &str) -> Checked {
-    let version = view.version().map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?;
+    let version = view
+        .version()
+        .map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?;
     let wanted = subject.replace("{version}", &version.release().to_string());
     let expected = format!("a tagged commit `{wanted}` that holds the changelog");
-    let diff = view.diff(role).ok_or_else(|| unmet(expected.as_str(), "no diff", "record it"))?;
+    let diff = view
+        .diff(role)
+        .ok_or_else(|| unmet(expected.as_str(), "no diff", "record it"))?;
     let Some(commit) = diff.commits.get(&view.manifest.commit) else {
-        return Err(unmet(expected, "the tagged commit is not in the diff", "record it"));
+        return Err(unmet(
+            expected,
+            "the tagged commit is not in the diff",
+            "record it",
+        ));
     };
     let changelog = commit.files.iter().any(|path| path == "CHANGELOG.md");
     if commit.subject == wanted && changelog {
         return met();
     }
     let holds = if changelog { "with" } else { "without" };
-    Err(unmet(expected, format!("`{}` {holds} the changelog", commit.subject), "make that commit"))
+    Err(unmet(
+        expected,
+        format!("`{}` {holds} the changelog", commit.subject),
+        "make that commit",
+    ))
 }
 
 fn first_build(view: &View<'_>, role: &str, first: u32) -> Checked {
-    let tag = view.tag().map_err(|why| unmet("a build's tag", why, "tag the build"))?;
+    let tag = view
+        .tag()
+        .map_err(|why| unmet("a build's tag", why, "tag the build"))?;
     let expected = tag.release().with(Suffix::Build(first));
     let next = format!("tag it `{}`", expected.tag());
     let tags = view.last_seen(role, |seen| match seen {
         Observation::Tags { tags } => Some(tags),
         _ => None,
     });
-    let Some(tags) = tags else { return Err(unmet("the list of tags", "none", "record it")) };
+    let Some(tags) = tags else {
+        return Err(unmet("the list of tags", "none", "record it"));
+    };
     if tag != expected {
-        return Err(unmet(format!("tag `{}`", expected.tag()), format!("`{}`", tag.tag()), next));
+        return Err(unmet(
+            format!("tag `{}`", expected.tag()),
+            format!("`{}`", tag.tag()),
+            next,
+        ));
     }
     match tags.get(&tag.tag()) {
         Some(commit) if *commit == view.manifest.commit => met(),
         Some(commit) => {
             let expected = format!("`{}` on {}", tag.tag(), view.manifest.commit);
-            Err(unmet(expected, format!("it is on {commit}"), "tag the commit of the manifest"))
+            Err(unmet(
+                expected,
+                format!("it is on {commit}"),
+                "tag the commit of the manifest",
+            ))
         }
-        None => Err(unmet(format!("tag `{}`", tag.tag()), "it does not exist", next)),
+        None => Err(unmet(
+            format!("tag `{}`", tag.tag()),
+            "it does not exist",
+            next,
+        )),
     }
 }
 
@@ -386,22 +616,37 @@ fn prepared(view: &View<'_>, role: &str, not_enough: &str) -> Checked {
         Some(approval) if approval.verdict != not_enough => met(),
         Some(approval) => {
             let found = format!("`{}`: a build is no approval", approval.verdict);
-            Err(unmet(expected, found, "record `artifacts` as approved once the vote is won"))
+            Err(unmet(
+                expected,
+                found,
+                "record `artifacts` as approved once the vote is won",
+            ))
         }
-        None => Err(unmet(expected, "nothing said of them", "record the approval `artifacts`")),
+        None => Err(unmet(
+            expected,
+            "nothing said of them",
+            "record the approval `artifacts`",
+        )),
     }
 }
 
 fn self_report(view: &View<'_>, role: &str, media: &[String]) -> Checked {
-    let version = view.version().map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?.release();
+    let version = view
+        .version()
+        .map_err(|source| unmet("a version", source.to_string(), "correct the manifest"))?
+        .release();
     let expected = format!("`--version` of every binary to print {version}");
     let reports = view.last_seen(role, |seen| match seen {
         Observation::SelfReports { binaries } => Some(binaries),
         _ => None,
     });
     let mut wrong = Vec::new();
-    let binaries: Vec<_> =
-        view.manifest.artifact.iter().filter(|artifact| media.contains(&artifact.media_type)).collect();
+    let binaries: Vec<_> = view
+        .manifest
+        .artifact
+        .iter()
+        .filter(|artifact| media.contains(&artifact.media_type))
+        .collect();
     if binaries.is_empty() {
         wrong.push("no binary among the artifacts".to_owned());
     }
@@ -409,7 +654,10 @@ fn self_report(view: &View<'_>, role: &str, media: &[String]) -> Checked {
         match reports.and_then(|reports| reports.get(&artifact.name)) {
             None => wrong.push(format!("`{}` was not asked", artifact.name)),
             // A whole word: 0.1.2 is not in 0.1.20.
-            Some(text) if text.split_whitespace().any(|word| word == version.to_string()) => {}
+            Some(text)
+                if text
+                    .split_whitespace()
+                    .any(|word| word == version.to_string()) => {}
             Some(text) => wrong.push(format!("`{}` prints `{text}`", artifact.name)),
         }
     }
@@ -422,13 +670,20 @@ fn deployed_equals(view: &View<'_>, role: &str) -> Checked {
     let deployed = deployed.ok_or_else(|| unmet(expected, "no deployment", "record it"))?;
     let mut wrong = Vec::new();
     if deployed.commit != view.manifest.commit {
-        wrong.push(format!("commit {} runs, {} was selected", deployed.commit, view.manifest.commit));
+        wrong.push(format!(
+            "commit {} runs, {} was selected",
+            deployed.commit, view.manifest.commit
+        ));
     }
     if deployed.digests.is_empty() {
         wrong.push("no artifact is recorded".to_owned());
     }
     for (name, digest) in &deployed.digests {
-        let listed = view.manifest.artifact.iter().find(|artifact| artifact.name == *name);
+        let listed = view
+            .manifest
+            .artifact
+            .iter()
+            .find(|artifact| artifact.name == *name);
         if listed.is_none_or(|artifact| artifact.digest != *digest) {
             wrong.push(format!("`{name}` runs as {digest}"));
         }
@@ -438,12 +693,23 @@ fn deployed_equals(view: &View<'_>, role: &str) -> Checked {
 
 fn same_digest(view: &View<'_>, stage: &str) -> Checked {
     let expected = format!("the very artifacts of {stage}");
-    let passed = view.state.passed(stage).and_then(|(_, attempt)| view.state.manifests.get(attempt.manifest));
+    let passed = view
+        .state
+        .passed(stage)
+        .and_then(|(_, attempt)| view.state.manifests.get(attempt.manifest));
     let Some((_, before)) = passed else {
-        return Err(unmet(expected, "it was not passed", format!("pass {stage} first")));
+        return Err(unmet(
+            expected,
+            "it was not passed",
+            format!("pass {stage} first"),
+        ));
     };
     let list = |manifest: &crate::manifest::Manifest| -> BTreeMap<String, Digest> {
-        manifest.artifact.iter().map(|artifact| (artifact.name.clone(), artifact.digest)).collect()
+        manifest
+            .artifact
+            .iter()
+            .map(|artifact| (artifact.name.clone(), artifact.digest))
+            .collect()
     };
     let (before, after) = (list(before), list(view.manifest));
     let mut wrong: Vec<String> = Vec::new();
@@ -452,13 +718,25 @@ fn same_digest(view: &View<'_>, stage: &str) -> Checked {
             wrong.push(name.clone());
         }
     }
-    none_of(wrong, &expected, "build once and promote by digest, never by tag")
+    none_of(
+        wrong,
+        &expected,
+        "build once and promote by digest, never by tag",
+    )
 }
 
 fn checksums(view: &View<'_>, role: &str, wanted: &str, algorithms: &[String]) -> Checked {
-    let expected = format!("`{wanted}` signed by role `{role}`, with {} of every artifact", algorithms.join(" or "));
+    let expected = format!(
+        "`{wanted}` signed by role `{role}`, with {} of every artifact",
+        algorithms.join(" or ")
+    );
     let seen = view.last_seen(&view.policy.facts_by, |seen| match seen {
-        Observation::Checksums { file, algorithm, key, entries } if file == wanted => Some((algorithm, key, entries)),
+        Observation::Checksums {
+            file,
+            algorithm,
+            key,
+            entries,
+        } if file == wanted => Some((algorithm, key, entries)),
         _ => None,
     });
     let Some((algorithm, key, entries)) = seen else {
@@ -466,10 +744,18 @@ fn checksums(view: &View<'_>, role: &str, wanted: &str, algorithms: &[String]) -
     };
     let keys = view.policy.roles.get(role).map(|role| &role.keys);
     if !keys.is_some_and(|keys| keys.contains(key)) {
-        return Err(unmet(expected, format!("it is signed by {key}"), "sign it with the release key"));
+        return Err(unmet(
+            expected,
+            format!("it is signed by {key}"),
+            "sign it with the release key",
+        ));
     }
     if !algorithms.contains(algorithm) {
-        return Err(unmet(expected, format!("sums by {algorithm}"), "use SHA-256"));
+        return Err(unmet(
+            expected,
+            format!("sums by {algorithm}"),
+            "use SHA-256",
+        ));
     }
     let mut wrong = Vec::new();
     for artifact in &view.manifest.artifact {
@@ -483,10 +769,18 @@ fn checksums(view: &View<'_>, role: &str, wanted: &str, algorithms: &[String]) -
 }
 
 fn inside(view: &View<'_>, inside: &[String], must_equal: &[String]) -> Checked {
-    let expected = format!("one {} in {}", must_equal.join(" and "), inside.join(" and in "));
+    let expected = format!(
+        "one {} in {}",
+        must_equal.join(" and "),
+        inside.join(" and in ")
+    );
     let mut wrong = Vec::new();
     // The files of one sort, by name, that the manifest lists for themselves or in any artifact.
-    let sort = |name: &str| must_equal.iter().any(|sort| name == sort || name.starts_with(&format!("{sort}-")));
+    let sort = |name: &str| {
+        must_equal
+            .iter()
+            .any(|sort| name == sort || name.starts_with(&format!("{sort}-")))
+    };
     let mut listed: BTreeMap<&str, Digest> = BTreeMap::new();
     for artifact in &view.manifest.artifact {
         if sort(&artifact.name) {
@@ -494,12 +788,20 @@ fn inside(view: &View<'_>, inside: &[String], must_equal: &[String]) -> Checked 
         }
     }
     for wanted in must_equal {
-        if !listed.keys().any(|name| *name == wanted || name.starts_with(&format!("{wanted}-"))) {
+        if !listed
+            .keys()
+            .any(|name| *name == wanted || name.starts_with(&format!("{wanted}-")))
+        {
             wrong.push(format!("no {wanted} in the manifest"));
         }
     }
     for target in inside {
-        let mut holders = view.manifest.artifact.iter().filter(|artifact| artifact.target.as_deref() == Some(target)).peekable();
+        let mut holders = view
+            .manifest
+            .artifact
+            .iter()
+            .filter(|artifact| artifact.target.as_deref() == Some(target))
+            .peekable();
         if holders.peek().is_none() {
             wrong.push(format!("no {target}"));
         }

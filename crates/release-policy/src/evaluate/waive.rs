@@ -14,7 +14,10 @@ use super::people;
 pub(super) fn apply(view: &View<'_>, gates: &mut [GateResult]) {
     for result in gates.iter_mut() {
         let blocks = matches!(result.effect, Effect::Deny | Effect::Pend);
-        if result.outcome != Outcome::Unmet || !blocks || !view.policy.waiver.gates.contains(&result.id) {
+        if result.outcome != Outcome::Unmet
+            || !blocks
+            || !view.policy.waiver.gates.contains(&result.id)
+        {
             continue;
         }
         let _ = view.take_used();
@@ -43,7 +46,12 @@ pub(super) fn apply(view: &View<'_>, gates: &mut [GateResult]) {
 }
 
 /// What a waiver lacks.
-pub(super) fn missing(view: &View<'_>, waiver: &Waiver, fact: &Fact<'_>, hits: &[String]) -> Vec<String> {
+pub(super) fn missing(
+    view: &View<'_>,
+    waiver: &Waiver,
+    fact: &Fact<'_>,
+    hits: &[String],
+) -> Vec<String> {
     let mut missing = Vec::new();
     if waiver.expires < view.now() {
         missing.push(format!("time: it expired at {}", waiver.expires));

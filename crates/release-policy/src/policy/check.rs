@@ -199,7 +199,8 @@ trait Chosen {
 
 impl Chosen for Option<String> {
     fn chosen(&self, values: &[&str]) -> bool {
-        self.as_ref().is_some_and(|text| values.is_empty() || values.contains(&text.as_str()))
+        self.as_ref()
+            .is_some_and(|text| values.is_empty() || values.contains(&text.as_str()))
     }
 }
 

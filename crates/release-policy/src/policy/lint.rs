@@ -23,7 +23,10 @@ pub(super) fn check(policy: &Policy, lines: &Lines) -> Result<(), Wrong> {
         if stage.name == "*" || stage.name.is_empty() {
             return wrong("has no usable name".to_owned());
         }
-        let required = stage.requires.iter().chain(stage.requires_for.values().flatten());
+        let required = stage
+            .requires
+            .iter()
+            .chain(stage.requires_for.values().flatten());
         for other in required.chain(&stage.requires_cut) {
             // Only stages above: so there are no circles.
             if !seen.contains(other.as_str()) {
@@ -62,7 +65,13 @@ pub(super) fn check(policy: &Policy, lines: &Lines) -> Result<(), Wrong> {
         {
             return wrong(format!("is checked by the unknown gate `{gate}`"));
         }
-        if policy.actions.iter().filter(|other| other.id == action.id).count() > 1 {
+        if policy
+            .actions
+            .iter()
+            .filter(|other| other.id == action.id)
+            .count()
+            > 1
+        {
             return wrong("is there twice".to_owned());
         }
     }
@@ -70,7 +79,11 @@ pub(super) fn check(policy: &Policy, lines: &Lines) -> Result<(), Wrong> {
 }
 
 fn role(policy: &Policy, name: &str) -> Result<(), String> {
-    if policy.roles.contains_key(name) { Ok(()) } else { Err(format!("unknown role `{name}`")) }
+    if policy.roles.contains_key(name) {
+        Ok(())
+    } else {
+        Err(format!("unknown role `{name}`"))
+    }
 }
 
 fn whole(policy: &Policy) -> Result<(), String> {
@@ -81,7 +94,9 @@ fn whole(policy: &Policy) -> Result<(), String> {
     role(policy, &policy.manifest_by)?;
     for (name, role) in &policy.roles {
         if role.threshold == 0 {
-            return Err(format!("role `{name}` has threshold 0, so nobody's word would do"));
+            return Err(format!(
+                "role `{name}` has threshold 0, so nobody's word would do"
+            ));
         }
     }
     for need in &policy.waiver.needs {
@@ -90,15 +105,25 @@ fn whole(policy: &Policy) -> Result<(), String> {
         }
     }
     if !policy.waiver.gates.is_empty()
-        && !policy.waiver.needs.iter().any(|need| matches!(need, WaiverNeed::Vote | WaiverNeed::Role(_)))
+        && !policy
+            .waiver
+            .needs
+            .iter()
+            .any(|need| matches!(need, WaiverNeed::Vote | WaiverNeed::Role(_)))
     {
-        return Err("[waiver] needs a vote or a role, so that a waiver has an approval of its own".to_owned());
+        return Err(
+            "[waiver] needs a vote or a role, so that a waiver has an approval of its own"
+                .to_owned(),
+        );
     }
     if let Some(vote) = &policy.vote {
         match (vote.mode, vote.threshold) {
             (VoteMode::Threshold, None) => return Err("[vote] needs a threshold".to_owned()),
             (VoteMode::Threshold, Some(part)) if part.den == 0 || part.num > part.den => {
-                return Err(format!("the threshold {}/{} is no part", part.num, part.den));
+                return Err(format!(
+                    "the threshold {}/{} is no part",
+                    part.num, part.den
+                ));
             }
             _ => {}
         }
@@ -120,18 +145,32 @@ fn gate(policy: &Policy, index: usize) -> Result<(), String> {
             return Err(format!("unknown kind of release `{kind}`"));
         }
     }
-    for (text, name) in [(&gate.title, "title"), (&gate.explain, "explain"), (&gate.source, "source")] {
+    for (text, name) in [
+        (&gate.title, "title"),
+        (&gate.explain, "explain"),
+        (&gate.source, "source"),
+    ] {
         if text.trim().is_empty() {
             return Err(format!("`{name}` is empty"));
         }
     }
     let stages: Vec<&String> = match &gate.check {
         Check::CandidateTag { commit_in: stage }
-        | Check::SameDigest { same_digest_as: stage }
-        | Check::Activated { activated: stage, .. }
-        | Check::FeaturesPassed { features_passed_in: stage }
-        | Check::StageEnded { of_stage: stage, .. }
-        | Check::Publish { dry_run_in: stage, .. } => vec![stage],
+        | Check::SameDigest {
+            same_digest_as: stage,
+        }
+        | Check::Activated {
+            activated: stage, ..
+        }
+        | Check::FeaturesPassed {
+            features_passed_in: stage,
+        }
+        | Check::StageEnded {
+            of_stage: stage, ..
+        }
+        | Check::Publish {
+            dry_run_in: stage, ..
+        } => vec![stage],
         Check::SubsetOf { subset_of } => subset_of.iter().collect(),
         _ => Vec::new(),
     };
@@ -142,7 +181,9 @@ fn gate(policy: &Policy, index: usize) -> Result<(), String> {
     }
     let gates: Vec<&String> = match &gate.check {
         Check::Covers { section_covers } => section_covers.hits_of.iter().collect(),
-        Check::Deployed { after: Some(gate), .. } => vec![gate],
+        Check::Deployed {
+            after: Some(gate), ..
+        } => vec![gate],
         _ => Vec::new(),
     };
     for other in gates {
@@ -151,35 +192,55 @@ fn gate(policy: &Policy, index: usize) -> Result<(), String> {
         }
     }
     match &gate.check {
-        Check::FinalTag { approved_by: Some(name), .. } => role(policy, name)?,
+        Check::FinalTag {
+            approved_by: Some(name),
+            ..
+        } => role(policy, name)?,
         Check::FinalTag { same_commit_as, .. }
             if !matches!(same_commit_as.as_str(), "selected" | "soaked") =>
         {
-            return Err(format!("`same_commit_as = \"{same_commit_as}\"` means nothing"));
+            return Err(format!(
+                "`same_commit_as = \"{same_commit_as}\"` means nothing"
+            ));
         }
-        Check::Quorum {} | Check::OtherChannels {} | Check::Veto { .. } if policy.vote.is_none() => {
+        Check::Quorum {} | Check::OtherChannels {} | Check::Veto { .. }
+            if policy.vote.is_none() =>
+        {
             return Err("needs the table [vote]".to_owned());
         }
-        Check::Components { of: OneOrMany::Many(parts) } if parts.is_empty() => {
+        Check::Components {
+            of: OneOrMany::Many(parts),
+        } if parts.is_empty() => {
             return Err("an empty list of parts".to_owned());
         }
         Check::Verdict { verdict } if verdict.len() != 2 => {
             return Err("`verdict` has a good and a bad word".to_owned());
         }
         Check::Dns { dns } => {
-            if let Some(name) = dns.strip_prefix("{names.").and_then(|rest| rest.strip_suffix('}'))
+            if let Some(name) = dns
+                .strip_prefix("{names.")
+                .and_then(|rest| rest.strip_suffix('}'))
                 && !policy.names.contains_key(name)
             {
                 return Err(format!("`[names]` has no `{name}`"));
             }
         }
-        Check::MinPerMonth { min_per_month: 0 } | Check::MaxPerMonth { max_per_month: 0, .. } => {
+        Check::MinPerMonth { min_per_month: 0 }
+        | Check::MaxPerMonth {
+            max_per_month: 0, ..
+        } => {
             return Err("never is no cadence".to_owned());
         }
-        Check::LeadTime { min: None, max: None, .. } => {
+        Check::LeadTime {
+            min: None,
+            max: None,
+            ..
+        } => {
             return Err("neither `min` nor `max`".to_owned());
         }
-        Check::Soak { .. } | Check::Every { .. } | Check::MustAdvance { .. } if gate.on == Point::Enter => {
+        Check::Soak { .. } | Check::Every { .. } | Check::MustAdvance { .. }
+            if gate.on == Point::Enter =>
+        {
             return Err("time on a network cannot be asked for before it starts".to_owned());
         }
         _ => {}

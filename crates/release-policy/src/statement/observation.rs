@@ -8,7 +8,12 @@ use crate::name::{Commit, Digest, KeyId, Time};
 
 /// What somebody saw. Written as `{"kind": "…", "data": {…}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "data", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    content = "data",
+    rename_all = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum Observation {
     /// What changed between two commits.
     Diff(Diff),

@@ -75,9 +75,7 @@ impl Grammar {
     /// As [`Grammar::parse_debian`].
     pub fn parse_oci_tag(self, tag: &str) -> Result<Version, VersionError> {
         let own = match self {
-            Self::SemverBuildNumber => {
-                tag.strip_prefix('v').unwrap_or("").replacen('_', "+", 1)
-            }
+            Self::SemverBuildNumber => tag.strip_prefix('v').unwrap_or("").replacen('_', "+", 1),
             Self::DebianSemver => tag.replace("_t", "~").replace("_p", "+").replace("_e", ":"),
             _ => tag.to_owned(),
         };
@@ -107,7 +105,10 @@ impl Grammar {
         given: &str,
         spell: impl Fn(&Version) -> String,
     ) -> Result<Version, VersionError> {
-        let version = self.parse(own).ok().filter(|version| spell(version) == given);
+        let version = self
+            .parse(own)
+            .ok()
+            .filter(|version| spell(version) == given);
         version.ok_or_else(|| VersionError::Form {
             grammar: self,
             text: given.chars().take(VERSION_BYTES_MAX).collect(),
@@ -133,10 +134,14 @@ pub fn is_debian(text: &str) -> bool {
         None => (rest, None),
     };
     let upstream_good = upstream.starts_with(|c: char| c.is_ascii_digit())
-        && upstream.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~".contains(&byte));
+        && upstream
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".+-~".contains(&byte));
     let revision_good = revision.is_none_or(|revision| {
         !revision.is_empty()
-            && revision.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+~".contains(&byte))
+            && revision
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".+~".contains(&byte))
     });
     text.len() <= VERSION_BYTES_MAX && epoch_good && upstream_good && revision_good
 }
@@ -181,8 +186,10 @@ fn compare_part(mut left: &[u8], mut right: &[u8]) -> Ordering {
         }
         let (left_number, left_rest) = digits(left);
         let (right_number, right_rest) = digits(right);
-        let order =
-            left_number.len().cmp(&right_number.len()).then_with(|| left_number.cmp(right_number));
+        let order = left_number
+            .len()
+            .cmp(&right_number.len())
+            .then_with(|| left_number.cmp(right_number));
         if order != Ordering::Equal {
             return order;
         }
@@ -193,8 +200,14 @@ fn compare_part(mut left: &[u8], mut right: &[u8]) -> Ordering {
 
 /// The digits in front without leading zeros, and what follows.
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
-    let zeros = number.iter().position(|byte| *byte != b'0').unwrap_or(number.len());
+    let zeros = number
+        .iter()
+        .position(|byte| *byte != b'0')
+        .unwrap_or(number.len());
     (&number[zeros..], rest)
 }

@@ -17,14 +17,19 @@ pub enum ChangeKind {
 }
 
 fn after(number: u32, version: &Version) -> Result<u32, VersionError> {
-    number.checked_add(1).ok_or_else(|| VersionError::Overflow(version.to_string()))
+    number
+        .checked_add(1)
+        .ok_or_else(|| VersionError::Overflow(version.to_string()))
 }
 
 fn expect_release(base: &Version, grammar: Grammar) -> Result<(), VersionError> {
     if base.grammar() == grammar && base.is_final() && base.numbers().len() == 3 {
         Ok(())
     } else {
-        Err(VersionError::Needs { grammar, needs: "a release to start from, such as `0.4.18`" })
+        Err(VersionError::Needs {
+            grammar,
+            needs: "a release to start from, such as `0.4.18`",
+        })
     }
 }
 
@@ -53,7 +58,9 @@ pub fn splice(base: &Version, existing: &[Version]) -> Result<Version, VersionEr
         return Ok(next);
     }
     if existing.contains(&next) {
-        return Err(VersionError::Taken { taken: next.to_string() });
+        return Err(VersionError::Taken {
+            taken: next.to_string(),
+        });
     }
     let mut preview = next.with(Suffix::Preview(None));
     let mut count = 0;
@@ -99,7 +106,11 @@ pub fn bumped(base: &Version, changes: &[ChangeKind]) -> Result<Version, Version
         ChangeKind::Feature => vec![major, after(minor, base)?, 0],
         ChangeKind::Fix => vec![major, minor, after(patch, base)?],
     };
-    Ok(Version::new(Grammar::SemverBuildNumber, numbers, Suffix::Final))
+    Ok(Version::new(
+        Grammar::SemverBuildNumber,
+        numbers,
+        Suffix::Final,
+    ))
 }
 
 /// The next build of a Spacemesh release: `+1`, and after a failed deployment one more.
@@ -134,7 +145,11 @@ pub fn upgrade(existing: &[Version]) -> Result<Version, VersionError> {
         Some(version) => after(version.numbers()[0], version)?,
         None => 1,
     };
-    Ok(Version::new(Grammar::OpUpgrade, vec![number], Suffix::Final))
+    Ok(Version::new(
+        Grammar::OpUpgrade,
+        vec![number],
+        Suffix::Final,
+    ))
 }
 
 /// The next Mithril release of a week: one patch after the greatest of that week, candidates
@@ -155,5 +170,9 @@ pub fn year_week(year_week: &str, existing: &[Version]) -> Result<Version, Versi
         Some(patch) => after(patch, &first)?,
         None => 0,
     };
-    Ok(Version::new(Grammar::MithrilYyww, vec![first.numbers()[0], patch], Suffix::Final))
+    Ok(Version::new(
+        Grammar::MithrilYyww,
+        vec![first.numbers()[0], patch],
+        Suffix::Final,
+    ))
 }
