@@ -1,13 +1,15 @@
 //! From policy, log, facts and time to a decision: a pure function.
 
+mod naming;
 mod network;
+mod outside;
 mod papers;
 mod people;
 mod release;
 mod sameness;
 mod waive;
 
-pub(crate) use network::fill;
+pub(crate) use outside::fill;
 
 use crate::decision::{Decision, GateResult, Outcome, Question, verdict_of};
 use crate::log::Log;
@@ -26,7 +28,7 @@ pub const ENGINE: &str = concat!("release-policy/", env!("CARGO_PKG_VERSION"));
 
 /// Why a condition does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Unmet {
+pub(crate) struct Reason {
     pub(crate) expected: String,
     pub(crate) found: String,
     pub(crate) next: String,
@@ -36,18 +38,21 @@ pub(crate) struct Unmet {
     pub(crate) effect: Option<Effect>,
 }
 
-impl Unmet {
-    pub(crate) fn until(mut self, time: Time) -> Self {
+/// A reason, in a box: most conditions hold, and what they return should be small.
+pub(crate) type Unmet = Box<Reason>;
+
+impl Reason {
+    pub(crate) fn until(mut self: Box<Self>, time: Time) -> Unmet {
         self.until = Some(time);
         self
     }
 
-    pub(crate) fn hits(mut self, hits: Vec<String>) -> Self {
+    pub(crate) fn hits(mut self: Box<Self>, hits: Vec<String>) -> Unmet {
         self.hits = hits;
         self
     }
 
-    pub(crate) fn effect(mut self, effect: Effect) -> Self {
+    pub(crate) fn effect(mut self: Box<Self>, effect: Effect) -> Unmet {
         self.effect = Some(effect);
         self
     }
@@ -65,12 +70,12 @@ pub(crate) fn unmet(
     found: impl Into<String>,
     next: impl Into<String>,
 ) -> Unmet {
-    Unmet {
+    Box::new(Reason {
         expected: expected.into(),
         found: found.into(),
         next: next.into(),
-        ..Unmet::default()
-    }
+        ..Reason::default()
+    })
 }
 
 /// `met` when nothing is in the list; otherwise the list is what was found.
@@ -236,7 +241,8 @@ fn applies(view: &View<'_>, gate: &Gate) -> Result<bool, Unmet> {
 fn check(view: &View<'_>, gate: &Gate) -> Checked {
     use crate::policy::check::Kind;
     match gate.check.kind() {
-        Kind::Scope | Kind::Version | Kind::Tag | Kind::Artifact => release::check(view, gate),
+        Kind::Scope | Kind::Artifact => release::check(view, gate),
+        Kind::Version | Kind::Tag => naming::check(view, gate),
         Kind::ChangeClass
         | Kind::Coverage
         | Kind::Compat
@@ -245,14 +251,10 @@ fn check(view: &View<'_>, gate: &Gate) -> Checked {
         | Kind::ConfigMatch => sameness::check(view, gate),
         Kind::Document => papers::check(view, gate),
         Kind::Approval | Kind::Vote | Kind::Audit => people::check(view, gate),
-        Kind::Test
-        | Kind::Soak
-        | Kind::Observe
-        | Kind::LeadTime
-        | Kind::Cadence
-        | Kind::Report
-        | Kind::Effect
-        | Kind::Retire => network::check(view, gate),
+        Kind::Effect | Kind::Retire => outside::check(view, gate),
+        Kind::Test | Kind::Soak | Kind::Observe | Kind::LeadTime | Kind::Cadence | Kind::Report => {
+            network::check(view, gate)
+        }
     }
 }
 

@@ -507,7 +507,7 @@ fn same(
     for pointer in explicit {
         // Left out, a daemon would make one up, and a slot from it.
         let time = right.pointer(pointer).and_then(Value::as_str);
-        if !time.is_some_and(|text| text.parse::<Time>().is_ok()) {
+        if time.is_none_or(|text| text.parse::<Time>().is_err()) {
             found.push(format!("`{}` has no explicit time at {pointer}", names.1));
         }
     }

@@ -11,6 +11,7 @@ mod mithril;
 mod optimism;
 mod policies;
 mod record;
+mod rows;
 mod spacemesh;
 mod splice;
 mod versions;

@@ -5,7 +5,8 @@ use release_policy::Point::{Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;
 
-use crate::world::{Row, World, artifact, commit, decides_alone, digest, outcome, row};
+use crate::rows::{Row, decides_alone, outcome, row};
+use crate::world::{World, artifact, commit, digest};
 
 const CONFIG: &str = r#"{"genesis": {"genesis_state_timestamp": "2026-05-01T12:00:00Z"}, "proof": {"fork": {"state_hash": "3NK", "blockchain_length": 7, "global_slot_since_genesis": 9}}, "ledger": {"hash": "jxA"}, "epoch_data": {"staking": {"hash": "jxB"}, "next": {"hash": "jxC"}}}"#;
 

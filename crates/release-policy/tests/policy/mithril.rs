@@ -5,7 +5,8 @@ use release_policy::Verdict::{Allow, Deny, Pend};
 use release_policy::{Outcome, Verdict};
 use serde_json::json;
 
-use crate::world::{Row, World, artifact, commit, decides_alone, digest, key, outcome, row};
+use crate::rows::{Row, decides_alone, outcome, row};
+use crate::world::{World, artifact, commit, digest, key};
 
 const NOTES: &str = "# Release\n\n## Highlights\n\n## Breaking changes\n";
 

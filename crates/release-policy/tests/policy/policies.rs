@@ -26,7 +26,7 @@ const RULES: [(&str, &str, u32); 5] = [
 ];
 
 fn all_rows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let ids = |rows: Vec<(crate::world::World, Vec<crate::world::Row>)>| {
+    let ids = |rows: Vec<(crate::world::World, Vec<crate::rows::Row>)>| {
         rows.into_iter()
             .flat_map(|(_, rows)| rows)
             .map(|row| row.id)
