@@ -1,0 +1,18 @@
+//! Policies as they ship, each process from end to end, and what breaks them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod mina;
+mod mithril;
+mod optimism;
+mod policies;
+mod record;
+mod rows;
+mod spacemesh;
+mod splice;
+mod versions;
+mod world;

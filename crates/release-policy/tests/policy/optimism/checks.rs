@@ -1,0 +1,300 @@
+//! The Optimism release train: acceptance checks.
+
+use release_policy::Point::{Enter, Exit};
+use release_policy::Verdict::{Allow, Deny, Pend};
+use release_policy::{Outcome, Verdict};
+use serde_json::json;
+
+use super::{incident, manifest_of, upgrade, veto};
+use crate::rows::outcome;
+use crate::world::{World, commit};
+
+#[test]
+fn a74_the_whole_train_arrives() {
+    assert_eq!(upgrade().decision().verdict, Allow);
+}
+
+#[test]
+fn a32_months_are_calendar_months_in_utc() {
+    let ask = |before: &str, exempt: Option<&str>, now: &str| -> Verdict {
+        let mut w = upgrade();
+        w.until("betanet", Enter);
+        w.data("betanets", |d| {
+            d["networks"] = json!([{"at": before, "exempt": exempt}])
+        });
+        w.before_ask("betanet", Enter, |w| {
+            w.clock(now);
+        });
+        w.decision().verdict
+    };
+    assert_eq!(
+        ask("2026-01-31T23:59:59Z", None, "2026-03-01T00:00:00Z"),
+        Allow
+    );
+    assert_eq!(
+        ask("2026-02-28T23:59:59Z", None, "2026-03-01T00:00:00Z"),
+        Allow
+    );
+    assert_eq!(
+        ask("2026-03-01T00:00:00Z", None, "2026-03-31T23:59:59Z"),
+        Deny
+    );
+    assert_eq!(
+        ask(
+            "2026-03-01T00:00:00Z",
+            Some("critical_issue"),
+            "2026-03-31T23:59:59Z"
+        ),
+        Allow
+    );
+    assert_eq!(
+        ask(
+            "2026-03-01T00:00:00Z",
+            Some("because"),
+            "2026-03-31T23:59:59Z"
+        ),
+        Deny
+    );
+}
+
+#[test]
+fn a33_a_late_feature_moves_and_the_date_stays() {
+    let mut w = upgrade();
+    w.until("alphanet", Enter);
+    w.replace(
+        "train",
+        "2026-02-09T00:00:00Z\"\ncode",
+        "2026-02-09T00:00:01Z\"\ncode",
+    );
+    w.edit("alphanet", |d| d["activation"] = json!({"alpha": 0}));
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, decision.moved),
+        (Allow, vec!["beta".to_owned()])
+    );
+    // It must not be switched on with this train either.
+    w.edit("alphanet", |d| {
+        d["activation"] = json!({"alpha": 0, "beta": 0})
+    });
+    assert_eq!(outcome(&w.decision(), "O-08"), Outcome::Unmet);
+    // And with nothing left there is no train.
+    w.replace("train", "ready_at = \"2026-02-08T00:00:00Z\"\n", "");
+    assert_eq!(outcome(&w.decision(), "O-04"), Outcome::Unmet);
+}
+
+#[test]
+fn a38_a_finding_voids_the_deployment_and_the_next_one_counts() {
+    let mut w = upgrade();
+    w.until("betanet", Exit);
+    w.data("audit-alpha", |d| {
+        d["findings"] = json!([{"id": "f-1", "fix": true, "high": true}])
+    });
+    assert_eq!(w.decision().verdict, Deny);
+    // The feature is removed; the same month is no hindrance, because a removal is exempt.
+    let at = w.ask_position("betanet", Exit);
+    w.steps.truncate(at);
+    let mut without = manifest_of(&w);
+    without["feature"] = json!(["beta"]);
+    without["commit"] = json!(commit(3));
+    w.manifest("manifest-2", "release_team", without);
+    w.doc(
+        "train-again",
+        "release_team",
+        "*",
+        "train",
+        "train",
+        "train",
+    );
+    w.observe(
+        "betanets-2",
+        "release_team",
+        "betanet#2",
+        "history",
+        json!({"networks": [{"at": "2026-01-20T00:00:00Z"}], "upgrades": [16]}),
+    );
+    w.ask("betanet", Enter);
+    w.ask("betanet", Exit);
+    let decision = w.decision();
+    assert_eq!(decision.attempt, 2);
+    // Nothing of the first attempt counts.
+    for id in ["O-14", "O-15", "O-17"] {
+        assert_eq!(outcome(&decision, id), Outcome::Unmet, "{id}");
+    }
+    let at = w.ask_position("betanet", Exit);
+    w.steps.truncate(at);
+    w.deploy(
+        "betanet-2",
+        "release_team",
+        "betanet#2",
+        "deployed",
+        json!({"started_on": "upgrade-16", "activation": {"beta": 90}, "upgrade_tx": "0x2"}),
+    );
+    w.observe(
+        "audit-beta-2",
+        "security",
+        "betanet#2",
+        "audit",
+        json!({"feature": "beta", "required": false, "reason": "no new code", "closed": true}),
+    );
+    w.test(
+        "betanet-test-2",
+        "release_team",
+        "betanet#2",
+        "acceptance",
+        "PASSED",
+        json!({}),
+    );
+    w.ask("betanet", Exit);
+    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
+}
+
+#[test]
+fn a39_lead_time_includes_both_ends() {
+    let ask = |time: &str| {
+        let mut w = upgrade();
+        w.until("testnet", Enter);
+        w.data("activation", |d| d["time"] = json!(time));
+        let decision = w.decision();
+        (decision.verdict, outcome(&decision, "O-21"))
+    };
+    assert_eq!(ask("2026-03-15T23:59:59Z"), (Deny, Outcome::Unmet));
+    assert_eq!(ask("2026-03-16T00:00:00Z"), (Allow, Outcome::Met));
+    assert_eq!(ask("2026-03-23T00:00:00Z"), (Allow, Outcome::Met));
+    assert_eq!(ask("2026-03-23T00:00:01Z"), (Allow, Outcome::Unmet));
+    assert_eq!(ask("2026-03-01T00:00:00Z"), (Deny, Outcome::Unmet));
+}
+
+#[test]
+fn a41_allowed_pointers_may_differ() {
+    let mut w = upgrade();
+    w.until("testnet", Enter);
+    w.replace(
+        "testnet-config",
+        "\"gas\"",
+        "\"addresses\": {\"x\": 1}, \"gas\"",
+    );
+    assert_eq!(w.decision().verdict, Allow);
+}
+
+#[test]
+fn a42_a_veto_stops_for_ever() {
+    let mut w = upgrade();
+    w.until("governance", Exit);
+    veto(&mut w, "governance", Exit);
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    assert_eq!(outcome(&decision, "O-27"), Outcome::Unmet);
+    // The result that came in later changes nothing, nor does another manifest, nor another stage.
+    let mut later = upgrade();
+    later.until("mainnet", Enter);
+    veto(&mut later, "mainnet", Enter);
+    let mut again = manifest_of(&later);
+    again["commit"] = json!(commit(9));
+    later.before_ask("mainnet", Enter, |w| {
+        w.manifest("manifest-2", "release_team", again);
+    });
+    let decision = later.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "stopped")),
+        (Deny, Outcome::Unmet)
+    );
+    // A veto of somebody who has none is nothing.
+    let mut other = upgrade();
+    other.until("mainnet", Enter);
+    veto(&mut other, "mainnet", Enter);
+    other.signer("veto", "planning");
+    assert_eq!(other.decision().verdict, Allow);
+}
+
+#[test]
+fn a42_jovian_with_todays_options() {
+    // Sepolia 2025-11-19T16:00:01Z, mainnet planned 2025-12-02T16:00:01Z.
+    let mut w = upgrade();
+    w.options = vec!["lead-time-7d", "mainnet-after-7d", "veto-7d"];
+    w.drop("result");
+    w.data("activation", |d| d["time"] = json!("2026-03-11T00:00:00Z"));
+    let clock = |w: &mut World, from: &str, to: &str| {
+        for step in &mut w.steps {
+            if let crate::world::Step::Clock(time) = step
+                && time == from
+            {
+                *time = to.to_owned();
+            }
+        }
+    };
+    // 13 days between the activations, as planned for Jovian; the proposal was posted before.
+    clock(&mut w, "2026-03-16T00:00:00Z", "2026-03-12T16:00:01Z");
+    clock(&mut w, "2026-03-20T00:00:00Z", "2026-03-25T16:00:01Z");
+    w.data("mainnet-cut", |d| d["time"] = json!("2026-03-20T16:00:01Z"));
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Allow, "{:?}", decision.reasons());
+    // As written, 13 days are fine for mainnet but 9 are not for the testnet.
+    w.options = vec![];
+    w.until("testnet", Enter);
+    assert_eq!(w.decision().verdict, Deny);
+    // With the options, five days between the activations are too few, and time alone will do.
+    let mut soon = upgrade();
+    soon.options = vec!["mainnet-after-7d"];
+    let decision = soon.decision();
+    assert_eq!(decision.verdict, Pend);
+    assert!(
+        decision
+            .until
+            .is_some_and(|until| until.to_string().starts_with("2026-03-23T00:")),
+        "{:?}",
+        decision.until
+    );
+}
+
+#[test]
+fn the_board_votes_and_then_the_veto_period_runs() {
+    let mut w = upgrade();
+    w.options = vec!["board-then-veto-7d"];
+    w.until("governance", Exit);
+    w.drop("result");
+    let vote = |w: &mut World, seat: u32, choice: &str| {
+        let value = json!({"proposal": "file:governance", "voter": format!("seat-{seat}"), "choice": choice, "channel": "signed"});
+        w.before("testnet", |w| {
+            w.fact(&format!("seat-{seat}"), "governance", "*", "vote", value);
+        });
+    };
+    // The votes are before the clock of the testnet's activation.
+    let at = w.steps.iter().position(|step| matches!(step, crate::world::Step::Clock(time) if time == "2026-03-16T00:00:00Z")).unwrap();
+    w.steps.insert(
+        at,
+        crate::world::Step::Clock("2026-03-06T00:00:00Z".to_owned()),
+    );
+    let clock = w.steps.remove(at + 1);
+    for seat in 1..=4 {
+        vote(&mut w, seat, "approve");
+    }
+    let without_fifth = w.decision();
+    assert_eq!(outcome(&without_fifth, "O-27"), Outcome::Unmet);
+    vote(&mut w, 5, "reject");
+    assert_eq!(w.decision().verdict, Pend);
+    let end = w.ask_position("governance", Exit);
+    w.steps.insert(end, clock);
+    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
+}
+
+#[test]
+fn options_change_one_rule_each() {
+    let mut w = upgrade();
+    incident(&mut w, "major_issue");
+    w.data("incident", |d| d["mitigation"] = json!("watch it"));
+    w.until("testnet", Enter);
+    assert_eq!(w.decision().verdict, Deny);
+    w.options = vec!["mitigations"];
+    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
+    let mut w = upgrade();
+    w.options = vec!["betanet-every-3-weeks"];
+    w.until("betanet", Enter);
+    w.data("betanets", |d| {
+        d["networks"] = json!([{"at": "2026-01-22T00:00:00Z"}])
+    });
+    assert_eq!(w.decision().verdict, Deny);
+    w.data("betanets", |d| {
+        d["networks"] = json!([{"at": "2026-01-20T00:00:00Z"}])
+    });
+    assert_eq!(w.decision().verdict, Allow);
+}

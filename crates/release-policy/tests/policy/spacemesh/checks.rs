@@ -1,0 +1,217 @@
+//! The Spacemesh release cycle: acceptance checks.
+
+use release_policy::Outcome;
+use release_policy::Point::{Enter, Exit};
+use release_policy::Verdict::{Allow, Deny, Pend};
+use serde_json::json;
+
+use super::{devnet, manifest, regular, regular_until_build_tag, soaking};
+use crate::rows::outcome;
+use crate::world::{Step, World, commit};
+
+#[test]
+fn a74_the_whole_cycle_ends_closed() {
+    assert_eq!(regular().decision().verdict, Allow);
+}
+
+#[test]
+fn a52_only_builds_start_networks() {
+    for (tag, starts) in [
+        ("v1.2.3+1", true),
+        ("v1.2.3", false),
+        ("v1.2.3-rc1", false),
+        ("1.2.3+1", false),
+    ] {
+        let mut w = regular_until_build_tag();
+        w.edit("manifest-2", |m| m["tag"] = json!(tag));
+        assert_eq!(
+            outcome(&w.decision(), "P-06") == Outcome::Met,
+            starts,
+            "{tag}"
+        );
+    }
+}
+
+/// The first build's network fails its smoke test, the second one goes through.
+fn second_build() -> World {
+    let mut w = regular();
+    w.edit("smoke-1", |t| t["result"] = json!("FAILED"));
+    let at = w.ask_position("devnet", Exit);
+    w.steps.truncate(at);
+    w.manifest("manifest-2", "release_manager", manifest("v1.2.3+2", 2));
+    w.observe(
+        "tags-2",
+        "ci",
+        "*",
+        "tags",
+        json!({"tags": {"v1.2.2": commit(77), "v1.2.3+1": commit(1), "v1.2.3+2": commit(2)}}),
+    );
+    devnet(&mut w, 2, 10);
+    w
+}
+
+#[test]
+fn a14_a53_a55_a_failed_build_is_followed_by_the_next_number_and_a_new_clock() {
+    let w = second_build();
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, decision.attempt),
+        (Allow, 2),
+        "{:?}",
+        decision.reasons()
+    );
+    // +2 without a failure, and +3 after a failed +1.
+    let mut unfailed = regular_until_build_tag();
+    unfailed.edit("manifest-2", |m| m["tag"] = json!("v1.2.3+2"));
+    assert_eq!(outcome(&unfailed.decision(), "P-25"), Outcome::Unmet);
+    let mut skipped = second_build();
+    skipped.until("devnet", Enter);
+    skipped.edit("manifest-2", |m| m["tag"] = json!("v1.2.3+3"));
+    assert_eq!(outcome(&skipped.decision(), "P-25"), Outcome::Unmet);
+    // The first network's days do not count for the second.
+    let mut soon = second_build();
+    let last = soon
+        .steps
+        .iter()
+        .rposition(|step| matches!(step, Step::Clock(_)))
+        .unwrap();
+    soon.steps[last] = Step::Clock("2026-01-16T23:30:00Z".to_owned());
+    let decision = soon.decision();
+    assert_eq!(decision.verdict, Pend);
+    assert_eq!(
+        decision.until.map(|time| time.to_string()).as_deref(),
+        Some("2026-01-17T00:00:00Z")
+    );
+}
+
+#[test]
+fn t15_evidence_of_another_attempt_release_or_artifact_does_not_count() {
+    let refused = |change: fn(&mut World)| {
+        let mut w = second_build();
+        change(&mut w);
+        let decision = w.decision();
+        (
+            outcome(&decision, "P-15"),
+            decision
+                .not_counted
+                .into_iter()
+                .map(|one| one.why)
+                .collect::<Vec<_>>(),
+        )
+    };
+    let (met, why) = refused(|w| {
+        w.scope("branch-2", "devnet#1");
+    });
+    assert_eq!(met, Outcome::Unmet);
+    assert!(
+        why.iter().any(|why| why == "it is of devnet attempt 1"),
+        "{why:?}"
+    );
+    let (met, why) = refused(|w| {
+        w.scope("branch-2", "testnet#2");
+    });
+    assert_eq!(met, Outcome::Unmet);
+    assert!(why.iter().any(|why| why == "it is of testnet attempt 2"));
+    // A network's state cannot be said of all networks at once.
+    let (met, _) = refused(|w| {
+        w.scope("branch-2", "*");
+    });
+    assert_eq!(met, Outcome::Unmet);
+    let (met, why) = refused(|w| {
+        for step in &mut w.steps {
+            if let Step::Fact { key, subjects, .. } = step
+                && key == "branch-2"
+            {
+                *subjects = Some(json!([{"name": "code", "digest": {"gitCommit": commit(1)}}]));
+            }
+        }
+    });
+    assert_eq!(met, Outcome::Unmet);
+    assert!(why.iter().any(|why| why == "it is about other artifacts"));
+    let (met, why) = refused(|w| {
+        w.edit("branch-2", |value| {
+            value["at"] = json!("2030-01-01T00:00:00Z")
+        });
+    });
+    assert_eq!(met, Outcome::Unmet);
+    assert!(
+        why.iter()
+            .any(|why| why == "it is dated after it was recorded")
+    );
+}
+
+#[test]
+fn a55_168_hours_and_not_a_minute_less() {
+    let at = |time: &str| {
+        let mut w = soaking();
+        let last = w
+            .steps
+            .iter()
+            .rposition(|step| matches!(step, Step::Clock(_)))
+            .unwrap();
+        w.steps[last] = Step::Clock(time.to_owned());
+        w.decision().verdict
+    };
+    assert_eq!(at("2026-01-08T23:59:00Z"), Pend);
+    assert_eq!(at("2026-01-09T00:00:00Z"), Allow);
+}
+
+#[test]
+fn a56_two_visits_on_one_day_do_not_fill_a_gap() {
+    let mut w = soaking();
+    w.drop("visit-1-3");
+    w.before("visit-1-5", |w| {
+        w.observe(
+            "extra",
+            "release_manager",
+            "devnet#1",
+            "visit",
+            json!({"note": "again"}),
+        );
+    });
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    assert!(decision.reasons()[0].contains("day 4 missing"));
+}
+
+#[test]
+fn a58_actions_come_in_order_and_once() {
+    let mut w = regular();
+    w.until("testnet", Enter);
+    let mut run = w.run();
+    let plan = |run: &crate::world::Run| {
+        release_policy::action::plan(&run.policy, &run.log, &run.store).unwrap()
+    };
+    let planned = plan(&run);
+    let ids: Vec<&str> = planned.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "devnext",
+            "testnet-dns",
+            "testnet-page",
+            "testnet-branch",
+            "testnet-announcement"
+        ]
+    );
+    for one in &planned {
+        let body = release_policy::Body::Acted {
+            action: one.id.clone(),
+            key: one.key,
+            result: "done".to_owned(),
+        };
+        run.log.push(run.now, body).unwrap();
+    }
+    assert!(
+        plan(&run)
+            .iter()
+            .all(|one| one.done.as_deref() == Some("done"))
+    );
+}
+
+#[test]
+fn a59_not_closed_before_the_old_network_is_gone() {
+    let mut w = regular();
+    w.drop("retired");
+    assert_eq!(w.decision().verdict, Pend);
+}
