@@ -515,7 +515,7 @@ pub struct NetworkDocument {
     /// False when any ledger's source root had nothing to be compared with.
     pub sources_verified: bool,
 }
-document!(NetworkDocument, "forkpack.network", 1, "network.json");
+document!(NetworkDocument, "forkpack.network", 2, "network.json");
 
 /// The fork in one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -558,6 +558,10 @@ pub struct NetworkLedger {
     pub s3_data_hash: String,
     /// SHA-256 of the tarball.
     pub sha256: String,
+    /// SHA-256 over the sorted scanner text of the store, as in [`Tarball`]: what to compare with
+    /// tarballs of other tools. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
     /// Name of the tarball file.
     pub tarball: String,
 }

@@ -7,6 +7,8 @@ use fork_ledger::diagnose::PERMUTATIONS_MAX_DEFAULT;
 use fork_types::{Era, LedgerHash, Role, SlotSinceGenesis, StateHash};
 use fork_worker::{InputArg, ReportingArgs, UsageError};
 
+use crate::digest::DigestArgs;
+
 /// Deepest tree a ledger store can have.
 const DEPTH_MAX: i64 = fork_store::key::DEPTH_MAX as i64;
 
@@ -38,6 +40,8 @@ pub enum Command {
     Scan(ScanArgs),
     /// Compare two ledger tarballs or database directories entry by entry
     Diff(DiffArgs),
+    /// Print the digests of ledger tarballs or database directories, and say whether they are equal
+    Digest(DigestArgs),
     /// Print the file name a daemon looks for a ledger's tarball under
     TarballName(TarballNameArgs),
     /// Convert an account list to the other form: JSON or bin_prot
