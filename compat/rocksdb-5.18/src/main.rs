@@ -62,7 +62,11 @@ fn restore(directory: &str) -> Result<(), Failure> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        if (&mut input).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+        if (&mut input)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
             return database.flush();
         }
         let (key, value) = parse_line(&line).ok_or("a line is not `<key hex> : <value hex>`")?;
@@ -150,8 +154,8 @@ impl Database {
                 let (mut key_length, mut value_length) = (0, 0);
                 let key = ffi::rocksdb_iter_key(iterator, &mut key_length);
                 let value = ffi::rocksdb_iter_value(iterator, &mut value_length);
-                let key = std::slice::from_raw_parts(key.cast(), key_length as usize);
-                let value = std::slice::from_raw_parts(value.cast(), value_length as usize);
+                let key = std::slice::from_raw_parts(key.cast(), key_length);
+                let value = std::slice::from_raw_parts(value.cast(), value_length);
                 taken = take(key, value);
                 ffi::rocksdb_iter_next(iterator);
             }

@@ -707,4 +707,18 @@ mod tests {
             Err(DocumentError::Json { .. })
         ));
     }
+
+    /// Version 1 had no content digest, and its documents are still read.
+    #[test]
+    fn ledgers_of_older_network_documents_have_no_content_digest() {
+        let text = r#"{
+            "role": "genesis",
+            "hash": "jwk6fL2EtPKkS6mj2Z1tdseSAuYFGhGyLx22Na2W4926hrgt982",
+            "s3_data_hash": "00", "sha256": "11", "tarball": "genesis_ledger_22.tar.gz"
+        }"#;
+        let ledger: NetworkLedger = serde_json::from_str(text).unwrap();
+        assert_eq!(ledger.content_sha256, None);
+        let written = serde_json::to_string(&ledger).unwrap();
+        assert!(!written.contains("content_sha256"), "{written}");
+    }
 }

@@ -91,9 +91,21 @@ fn pure_page(bytes: &[u8]) -> Vec<u8> {
     pure.into_bytes()
 }
 
+/// Directories in the order in which steps write them: a difference is named where it came from.
+const STEPS: [&str; 5] = ["candidate/", "ledgers/", "network-config/", "deb/", "image"];
+
+/// Documents and indexes repeat the digests of what lies beside them, so they come last of a step.
+fn rank(path: &str) -> (usize, bool, &str) {
+    let step = STEPS.iter().position(|step| path.starts_with(step));
+    let repeats = path.ends_with(".json") || path.contains("/blobs/");
+    (step.unwrap_or(STEPS.len()), repeats, path)
+}
+
 /// The first difference of two trees, in words.
 pub fn first_difference(left: &Tree, right: &Tree) -> Option<String> {
-    for path in left.keys().chain(right.keys()) {
+    let mut paths: Vec<&String> = left.keys().chain(right.keys()).collect();
+    paths.sort_by_key(|path| rank(path));
+    for path in paths {
         let (Some(left), Some(right)) = (left.get(path), right.get(path)) else {
             return Some(format!("{path} is there only once"));
         };
