@@ -110,6 +110,13 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "store")]
     target("store", store::directory, store::directory_seeds, 1_000),
     #[cfg(feature = "store")]
+    target(
+        "store_copy",
+        store::directory_copy,
+        store::directory_seeds,
+        60,
+    ),
+    #[cfg(feature = "store")]
     target("store_key", store::key, store::key_seeds, 50_000),
     #[cfg(feature = "store")]
     target("tarball", store::tarball, store::tarball_seeds, 1_000),

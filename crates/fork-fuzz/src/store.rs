@@ -9,8 +9,8 @@ use fork_store::log::{
 use fork_store::scan::ScanParser;
 use fork_store::sst::write_sst_store;
 use fork_store::{
-    Entry, KeyLayout, LedgerStoreWriter, StoreReader, examine_store, restore_scan, unpack_tarball,
-    write_scan,
+    Entry, KeyLayout, LedgerStoreWriter, StoreReader, content_digest, examine_store, restore_scan,
+    unpack_tarball, write_scan,
 };
 use fork_types::Era;
 use verify_package::{ConfigView, ReportDocument};
@@ -103,6 +103,44 @@ const NAMES: [&str; 8] = [
 /// Files one after the other: which, four bytes of length, content. A directory of them is read by
 /// RocksDB or refused.
 pub(crate) fn directory(data: &[u8]) {
+    let directory = directory_of(data);
+    if let Err(error) = read(directory.path()) {
+        shown(&error);
+        return;
+    }
+    let store = StoreReader::open(directory.path()).expect("it opened a moment ago");
+    if let Err(error) = examine_store(&store, Era::Mesa, DEPTH) {
+        shown(&error);
+    }
+}
+
+/// The same directory read from a copy that is opened for writing: refused, or the same content. The
+/// directory itself stays as it is.
+pub(crate) fn directory_copy(data: &[u8]) {
+    let directory = directory_of(data);
+    let names = || {
+        let entries = std::fs::read_dir(directory.path()).expect("it is there");
+        entries.count()
+    };
+    let files = names();
+    let scratch = tempfile::tempdir().expect("there is room for a directory");
+    let copied = StoreReader::open_copy(directory.path(), scratch.path())
+        .and_then(|store| content_digest(&store));
+    assert_eq!(names(), files);
+    let left = std::fs::read_dir(scratch.path()).expect("it is there");
+    assert_eq!(left.count(), 0, "the copy goes away");
+    let read = StoreReader::open(directory.path()).and_then(|store| content_digest(&store));
+    match (copied, read) {
+        (Ok(copied), Ok(read)) => assert_eq!(copied, read),
+        (copied, read) => {
+            for error in [copied.err(), read.err()].into_iter().flatten() {
+                shown(&error);
+            }
+        }
+    }
+}
+
+fn directory_of(data: &[u8]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("there is room for a directory");
     let mut rest = data;
     while let Some((header, content)) = rest.split_at_checked(5) {
@@ -120,14 +158,7 @@ pub(crate) fn directory(data: &[u8]) {
         };
         write(&directory.path().join(name), &repaired);
     }
-    if let Err(error) = read(directory.path()) {
-        shown(&error);
-        return;
-    }
-    let store = StoreReader::open(directory.path()).expect("it opened a moment ago");
-    if let Err(error) = examine_store(&store, Era::Mesa, DEPTH) {
-        shown(&error);
-    }
+    directory
 }
 
 /// A tarball, or an archive to make one of: unpacked or refused, and nothing lies beside.

@@ -202,6 +202,20 @@ impl StoreError {
         .into()
     }
 
+    /// The same about `path`, which is what the caller named, instead of a copy of it.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match *self.0 {
+            StoreErrorKind::NotAStore { missing, .. } => {
+                StoreErrorKind::NotAStore { path, missing }.into()
+            }
+            StoreErrorKind::Directory { problem, .. } => {
+                StoreErrorKind::Directory { path, problem }.into()
+            }
+            other => other.into(),
+        }
+    }
+
     pub(crate) fn tarball(path: &Path, problem: impl Into<String>) -> Self {
         StoreErrorKind::Tarball {
             path: path.to_owned(),

@@ -14,7 +14,7 @@
 //!
 //! It refuses what is not certain: a wrong depth or era (neither is in the store), two accounts of
 //! one owner and token, a log that is cut short. It never opens a directory for writing, because
-//! RocksDB would rewrite it.
+//! RocksDB would rewrite it; only copies of its own ([`StoreReader::open_copy`]).
 //!
 //! The only crate that names RocksDB.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -66,8 +66,9 @@ pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_
 pub use readback::prove_log;
 pub use reader::{Cursor, RawEntry, StoreReader};
 pub use scan::{
-    ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, restore_scan, write_scan,
+    ContentDigest, OwnedEntry, ScanLineError, ScanParser, ScanSummary, content_digest,
+    restore_scan, write_scan,
 };
-pub use tarball::{TarballSummary, tarball_name, write_tarball};
+pub use tarball::{TarballSummary, digest_tarball, tarball_name, write_tarball};
 pub use unpack::{MEMBERS_MAX, UNPACKED_BYTES_MAX, unpack_tarball, unpacked_bytes_max};
 pub use writer::{FinishedStore, LedgerStoreWriter, StoreSummary};

@@ -1,17 +1,25 @@
 //! Reading a store with RocksDB, the library the daemon reads it with.
 
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use fork_fs::StagedDir;
-use rust_rocksdb::{DB, DBRawIterator, DBRecoveryMode, Options, ReadOptions};
+use fork_fs::{AtomicFile, FsError, Operation, StagedDir};
+use rust_rocksdb::{DB, DBCompressionType, DBRawIterator, DBRecoveryMode, Options, ReadOptions};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::files::check_files;
+use crate::files::{check_files, is_store_file};
 use crate::log::CURRENT_NAME;
 use crate::unpack::unpack_tarball;
 
 /// Files RocksDB may keep open; below the usual limit of 1024 per process.
 const OPEN_FILES_MAX: i32 = 512;
+
+/// Size of the tables that RocksDB makes of a log in [`StoreReader::open_copy`]; it holds about two of
+/// them in memory.
+pub const MEMTABLE_BYTES: usize = 32 << 20;
+
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 1 << 18;
 
 /// Key and value of an entry.
 pub type RawEntry<'a> = (&'a [u8], &'a [u8]);
@@ -45,21 +53,8 @@ impl StoreReader {
     ///
     /// Fails when the directory is no database, or RocksDB cannot read it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !fork_fs::sorted_names(path)?
-            .iter()
-            .any(|name| name == CURRENT_NAME)
-        {
-            return Err(StoreErrorKind::NotAStore {
-                path: path.to_owned(),
-                missing: CURRENT_NAME,
-            }
-            .into());
-        }
-        check_files(path)?;
-        let mut options = Options::default();
-        options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
-        options.set_max_open_files(OPEN_FILES_MAX);
-        let db = DB::open_for_read_only(&options, path, false)
+        check_store(path)?;
+        let db = DB::open_for_read_only(&options(), path, false)
             .map_err(|source| StoreError::rocksdb(path, source))?;
         Ok(Self {
             db,
@@ -97,6 +92,40 @@ impl StoreReader {
         } else {
             Self::open_tarball(path, scratch)
         }
+    }
+
+    /// Opens a copy of a directory, or of what a tarball holds, that goes away with the reader.
+    ///
+    /// For stores of any size and any origin: RocksDB opens the copy for writing, turns its log into
+    /// tables of [`MEMTABLE_BYTES`] and reads those, so memory does not grow with the store. On the
+    /// disk the copy and its tables take up to twice the size of the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_any`], and when `scratch` has no room.
+    pub fn open_copy(path: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let directory = StagedDir::create(&scratch.join(format!("{name}.copy")), false)?;
+        if path.is_dir() {
+            copy_store(path, directory.path())?;
+        } else {
+            unpack_tarball(path, directory.path())?;
+        }
+        check_store(directory.path()).map_err(|error| error.about(path))?;
+        let mut options = options();
+        options.create_if_missing(false);
+        options.set_write_buffer_size(MEMTABLE_BYTES);
+        options.set_compression_type(DBCompressionType::None);
+        options.set_bottommost_compression_type(DBCompressionType::None);
+        // It is read once.
+        options.set_disable_auto_compactions(true);
+        let db = DB::open(&options, directory.path())
+            .map_err(|source| StoreError::rocksdb(path, source))?;
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+            _unpacked: Some(directory),
+        })
     }
 
     /// The directory or tarball.
@@ -138,6 +167,56 @@ impl StoreReader {
             .get(key)
             .map_err(|source| StoreError::rocksdb(&self.path, source))
     }
+}
+
+/// Whether a directory is a database, as far as its names and sizes say.
+fn check_store(path: &Path) -> Result<(), StoreError> {
+    if !fork_fs::sorted_names(path)?
+        .iter()
+        .any(|name| name == CURRENT_NAME)
+    {
+        return Err(StoreErrorKind::NotAStore {
+            path: path.to_owned(),
+            missing: CURRENT_NAME,
+        }
+        .into());
+    }
+    check_files(path)
+}
+
+/// What both ways of opening have in common.
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options
+}
+
+/// Copies the files of a store; other files of the directory are none of it.
+fn copy_store(source: &Path, target: &Path) -> Result<(), StoreError> {
+    check_store(source)?;
+    for name in fork_fs::sorted_names(source)? {
+        let Some(name) = name.to_str().filter(|name| is_store_file(name)) else {
+            continue;
+        };
+        let from = source.join(name);
+        let mut input = fork_fs::open(&from)?;
+        let mut output = AtomicFile::create(&target.join(name))?;
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            let count = match input.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(source) if source.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(FsError::io(Operation::Read, &from, source).into()),
+            };
+            output
+                .write_all(&buffer[..count])
+                .map_err(|source| output.write_error(source))?;
+        }
+        output.commit()?;
+    }
+    Ok(())
 }
 
 /// A stream of entries.

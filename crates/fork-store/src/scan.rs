@@ -98,6 +98,15 @@ pub fn write_scan(store: &StoreReader, mut sink: impl Write) -> Result<ScanSumma
     Ok(digest.finish())
 }
 
+/// Takes the digest of a store's content: SHA-256 over its scanner text.
+///
+/// # Errors
+///
+/// Fails when RocksDB cannot read.
+pub fn content_digest(store: &StoreReader) -> Result<ScanSummary, StoreError> {
+    write_scan(store, std::io::sink())
+}
+
 /// Key and value of a line.
 pub type OwnedEntry = (Vec<u8>, Vec<u8>);
 

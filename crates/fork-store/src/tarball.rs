@@ -19,6 +19,9 @@ use crate::log::FILE_NAMES;
 
 const TAR_BLOCK_BYTES: usize = 512;
 
+/// Bytes read at a time where a whole file passes by.
+const READ_BYTES: usize = 1 << 18;
+
 /// File name of a ledger's tarball: `<prefix>_`, BLAKE2b-256 over the root's text and the empty
 /// account of `era`, `.tar.gz`. The daemon looks for exactly this name.
 ///
@@ -47,7 +50,7 @@ pub fn tarball_name(prefix: &str, root: &LedgerHash, era: Era) -> String {
     format!("{prefix}_{}.tar.gz", hex::encode(hasher.finalize()))
 }
 
-/// A tarball that was written.
+/// Size and digests of a tarball.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TarballSummary {
     /// Size in bytes.
@@ -99,6 +102,35 @@ pub fn write_tarball(store: &Path, target: &Path) -> Result<TarballSummary, Stor
         }
     }
     file.commit()?;
+    Ok(TarballSummary {
+        bytes,
+        sha256: hex::encode(sha256.finalize()),
+        s3_data_hash: hex::encode(sha3.finalize()),
+    })
+}
+
+/// Takes the digests of a tarball that lies on the disk, whoever packed it.
+///
+/// # Errors
+///
+/// Fails when the file cannot be read.
+pub fn digest_tarball(path: &Path) -> Result<TarballSummary, StoreError> {
+    let mut file = fork_fs::open(path)?;
+    let mut sha256 = Sha256::new();
+    let mut sha3 = Sha3_256::new();
+    let mut bytes = 0;
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(FsError::io(Operation::Read, path, source).into()),
+        };
+        sha256.update(&buffer[..count]);
+        sha3.update(&buffer[..count]);
+        bytes += count as u64;
+    }
     Ok(TarballSummary {
         bytes,
         sha256: hex::encode(sha256.finalize()),

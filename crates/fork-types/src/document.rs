@@ -515,7 +515,7 @@ pub struct NetworkDocument {
     /// False when any ledger's source root had nothing to be compared with.
     pub sources_verified: bool,
 }
-document!(NetworkDocument, "forkpack.network", 1, "network.json");
+document!(NetworkDocument, "forkpack.network", 2, "network.json");
 
 /// The fork in one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -558,6 +558,10 @@ pub struct NetworkLedger {
     pub s3_data_hash: String,
     /// SHA-256 of the tarball.
     pub sha256: String,
+    /// SHA-256 over the sorted scanner text of the store, as in [`Tarball`]: what to compare with
+    /// tarballs of other tools. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
     /// Name of the tarball file.
     pub tarball: String,
 }
@@ -702,5 +706,19 @@ mod tests {
             DebDocument::from_json(unknown.as_bytes()),
             Err(DocumentError::Json { .. })
         ));
+    }
+
+    /// Version 1 had no content digest, and its documents are still read.
+    #[test]
+    fn ledgers_of_older_network_documents_have_no_content_digest() {
+        let text = r#"{
+            "role": "genesis",
+            "hash": "jwk6fL2EtPKkS6mj2Z1tdseSAuYFGhGyLx22Na2W4926hrgt982",
+            "s3_data_hash": "00", "sha256": "11", "tarball": "genesis_ledger_22.tar.gz"
+        }"#;
+        let ledger: NetworkLedger = serde_json::from_str(text).unwrap();
+        assert_eq!(ledger.content_sha256, None);
+        let written = serde_json::to_string(&ledger).unwrap();
+        assert!(!written.contains("content_sha256"), "{written}");
     }
 }

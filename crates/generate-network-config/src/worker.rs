@@ -437,6 +437,7 @@ fn network_ledger(role: Role, ledgers: &Ledgers) -> NetworkLedger {
         hash: document.target.root,
         s3_data_hash: document.tarball.s3_data_hash.clone(),
         sha256: document.tarball.file.sha256.clone(),
+        content_sha256: Some(document.tarball.content_sha256.clone()),
         tarball: document.tarball.file.name.clone(),
     }
 }

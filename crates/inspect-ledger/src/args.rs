@@ -7,14 +7,16 @@ use fork_ledger::diagnose::PERMUTATIONS_MAX_DEFAULT;
 use fork_types::{Era, LedgerHash, Role, SlotSinceGenesis, StateHash};
 use fork_worker::{InputArg, ReportingArgs, UsageError};
 
+use crate::digest::DigestArgs;
+
 /// Deepest tree a ledger store can have.
 const DEPTH_MAX: i64 = fork_store::key::DEPTH_MAX as i64;
 
 /// Look into ledgers, blocks and ledger stores
 ///
 /// Computes roots, account hashes and state hashes from files, and reads ledger tarballs and
-/// database directories. Nothing is written but the result on standard output; a tarball is
-/// unpacked into a scratch directory that is removed at the end. Only `convert` writes a file.
+/// database directories. Nothing is written but the result on standard output; a store is read
+/// from a copy in a scratch directory that is removed at the end. Only `convert` writes a file.
 ///
 /// Exit code 4 says that what was read contradicts what it was compared with.
 #[derive(Clone, Debug, Parser)]
@@ -38,6 +40,8 @@ pub enum Command {
     Scan(ScanArgs),
     /// Compare two ledger tarballs or database directories entry by entry
     Diff(DiffArgs),
+    /// Print the digests of ledger tarballs or database directories, and say whether they are equal
+    Digest(DigestArgs),
     /// Print the file name a daemon looks for a ledger's tarball under
     TarballName(TarballNameArgs),
     /// Convert an account list to the other form: JSON or bin_prot
@@ -398,7 +402,7 @@ pub struct ScanArgs {
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
 
-    /// Where tarballs are unpacked [default: the system's temporary directory]
+    /// Where stores are unpacked or copied to [default: the system's temporary directory]
     #[arg(long, value_name = "DIR", env = "FORKPACK_SCRATCH")]
     pub scratch: Option<PathBuf>,
 
@@ -442,7 +446,7 @@ pub struct DiffArgs {
     )]
     pub depth: u8,
 
-    /// Where tarballs are unpacked [default: the system's temporary directory]
+    /// Where stores are unpacked or copied to [default: the system's temporary directory]
     #[arg(long, value_name = "DIR", env = "FORKPACK_SCRATCH")]
     pub scratch: Option<PathBuf>,
 

@@ -216,6 +216,18 @@ pub enum InspectErrorKind {
         /// Entries that differ or are in one only.
         entries: u64,
     },
+    /// A store with another content than it should have.
+    #[error("`{}` has content digest {found}, {wanted_by} has {wanted}", path.display())]
+    ContentDiffers {
+        /// The store.
+        path: PathBuf,
+        /// Its content digest.
+        found: String,
+        /// The one it should have.
+        wanted: String,
+        /// Who has that: another store or `--expect`.
+        wanted_by: String,
+    },
     /// Standard output is closed or full.
     #[error("could not write to standard output")]
     Stdout(#[source] io::Error),
@@ -272,7 +284,8 @@ impl Fault for InspectError {
             | InspectErrorKind::Contradiction { .. }
             | InspectErrorKind::Unexplained { .. }
             | InspectErrorKind::UnexplainedReading { .. }
-            | InspectErrorKind::StoresDiffer { .. } => Class::Wrong,
+            | InspectErrorKind::StoresDiffer { .. }
+            | InspectErrorKind::ContentDiffers { .. } => Class::Wrong,
             InspectErrorKind::Store(error) => error.class(),
             InspectErrorKind::Stdout(_) => Class::Environment,
         }
@@ -315,6 +328,9 @@ impl Fault for InspectError {
             }
             InspectErrorKind::StoresDiffer { .. } => {
                 "the first differences are on standard output; more with --max"
+            }
+            InspectErrorKind::ContentDiffers { .. } => {
+                "`inspect-ledger diff` shows which entries differ, accounts field by field"
             }
             InspectErrorKind::Unexplained { .. } => {
                 "an account was changed, or two mistakes were made at once: get another export of \

@@ -1,8 +1,8 @@
 //! Looks into ledgers, blocks and ledger stores, and changes none of them.
 //!
 //! [`InspectLedger`] is the command line: `hash` and `accounts` compute roots and leaves from
-//! account lists, `block` recomputes a state hash, `scan` and `diff` read ledger stores and
-//! `tarball-name` gives the name a daemon looks for; `convert` writes an account list in its other
+//! account lists, `block` recomputes a state hash, `scan`, `diff` and `digest` read ledger
+//! stores and `tarball-name` gives the name a daemon looks for; `convert` writes an account list in its other
 //! form and `explain` names the mistake behind a wrong root. The binary adds nothing but reporting.
 //!
 //! Every result that depends on a choice (era, loader, genesis winner, depth) names it, because
@@ -13,6 +13,7 @@ mod accounts;
 mod args;
 mod block;
 mod convert;
+mod digest;
 mod document;
 mod error;
 mod explain;
@@ -28,6 +29,7 @@ pub use args::{
 };
 pub use block::{BlockReport, Check, Claim, EpochReport, ProblemReport, inspect_block};
 pub use convert::{ConvertReport, convert};
+pub use digest::{DigestArgs, DigestReport, StoreDigests, TarballDigests, digest};
 pub use error::{InspectError, InspectErrorKind, LeafError};
 pub use explain::{
     ChangedMemberReport, ChangedReport, ExplainReport, HypothesisReport, ReferenceReport, Verdict,

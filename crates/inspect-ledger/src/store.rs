@@ -22,7 +22,7 @@ pub fn scan(args: &ScanArgs, out: impl Write) -> Result<ScanSummary, InspectErro
 
 fn open(path: &Path, scratch: Option<&PathBuf>) -> Result<StoreReader, InspectError> {
     let scratch = scratch.cloned().unwrap_or_else(std::env::temp_dir);
-    Ok(StoreReader::open_any(path, &scratch)?)
+    Ok(StoreReader::open_copy(path, &scratch)?)
 }
 
 /// How two stores differ.

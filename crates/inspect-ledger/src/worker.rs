@@ -10,6 +10,7 @@ use crate::accounts::{is_broken_pipe, list_accounts};
 use crate::args::{Command, InspectLedger};
 use crate::block::inspect_block;
 use crate::convert::convert;
+use crate::digest::digest;
 use crate::error::InspectError;
 use crate::explain::explain;
 use crate::hash::hash_list;
@@ -35,6 +36,7 @@ impl Worker for InspectLedger {
             Command::Block(args) => &args.reporting,
             Command::Scan(args) => &args.reporting,
             Command::Diff(args) => &args.reporting,
+            Command::Digest(args) => &args.reporting,
             Command::TarballName(args) => &args.reporting,
             Command::Convert(args) => &args.reporting,
             Command::Explain(args) => &args.reporting,
@@ -65,6 +67,11 @@ impl Worker for InspectLedger {
                 let report = diff(&args)?;
                 context.emit(&report.human(), &report)?;
                 report.verdict(&args)?;
+            }
+            Command::Digest(args) => {
+                let report = digest(&args)?;
+                context.emit(&report.human(), &report)?;
+                report.verdict()?;
             }
             Command::Convert(args) => {
                 let report = convert(&args, context)?;

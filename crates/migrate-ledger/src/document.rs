@@ -78,6 +78,7 @@ pub(crate) fn summary(document: &LedgerDocument, output: &Path) -> String {
          supply        {before} MINA before, {after} MINA after\n\
          tarball       {tarball}\n\
          s3_data_hash  {sha3}\n\
+         content       {content}\n\
          written to    {output}\n",
         accounts = audit.accounts,
         rule = rule.name,
@@ -92,6 +93,7 @@ pub(crate) fn summary(document: &LedgerDocument, output: &Path) -> String {
         after = nanomina(&audit.total_balance_after_nanomina),
         tarball = tarball.file.name,
         sha3 = tarball.s3_data_hash,
+        content = tarball.content_sha256,
         output = output.display(),
     )
 }

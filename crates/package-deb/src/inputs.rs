@@ -307,6 +307,13 @@ impl Inputs {
             &expected.sha256,
             &tarball.file.sha256,
         )?;
+        if let Some(content) = &expected.content_sha256 {
+            sides.same(
+                &format!("content_sha256 of the {role} ledger"),
+                content,
+                &tarball.content_sha256,
+            )?;
+        }
         if let Some(candidate) = &document.candidate {
             sides.same(
                 &format!("candidate of the {role} ledger (SHA-256 of its document)"),

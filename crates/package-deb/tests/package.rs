@@ -369,7 +369,7 @@ fn every_contradiction_is_found() {
         Class,
         &'static str,
     );
-    let changes: [Change; 9] = [
+    let changes: [Change; 10] = [
         (
             "genesis/ledger.json",
             "\"role\": \"genesis\"",
@@ -390,6 +390,13 @@ fn every_contradiction_is_found() {
             "\"s3_data_hash\": \"0",
             Class::Wrong,
             "s3_data_hash of the genesis ledger",
+        ),
+        (
+            "genesis/ledger.json",
+            "\"content_sha256\": \"d0",
+            "\"content_sha256\": \"d1",
+            Class::Wrong,
+            "content_sha256 of the genesis ledger",
         ),
         (
             "staking/ledger.json",

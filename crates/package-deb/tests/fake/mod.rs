@@ -202,6 +202,7 @@ fn write_network(
                 hash: ledger.target.root,
                 s3_data_hash: ledger.tarball.s3_data_hash.clone(),
                 sha256: ledger.tarball.file.sha256.clone(),
+                content_sha256: Some(ledger.tarball.content_sha256.clone()),
                 tarball: ledger.tarball.file.name.clone(),
             })
             .collect(),
