@@ -4,7 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+    ALGORITHM_ID, ALGORITHM_OID, DecodePublicKey, EncodePublicKey, PrivateKeyInfo, SecretDocument,
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Serialize;
@@ -16,6 +16,8 @@ use crate::error::KeyError;
 /// Largest key file, in bytes. Real ones have 119 (private) and 113 (public).
 pub const KEY_BYTES_MAX: u64 = 16 << 10;
 
+/// What stands before the seed inside a key file: an octet string of 32 bytes (RFC 8410, 7).
+const SEED_HEADER: [u8; 2] = [0x04, 0x20];
 const PRIVATE: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";
 
@@ -112,8 +114,25 @@ impl SecretKey {
     /// that is another's. No message has a part of the key in it.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let text = one_block(pem, PRIVATE)?;
-        let key = SigningKey::from_pkcs8_pem(text).map_err(|_| KeyError::Malformed)?;
-        Self::new(key)
+        // The library's own reader leaves a copy of the seed on the stack.
+        let (_, document) = SecretDocument::from_pem(text).map_err(|_| KeyError::Malformed)?;
+        let info =
+            PrivateKeyInfo::try_from(document.as_bytes()).map_err(|_| KeyError::Malformed)?;
+        if info.algorithm.oid != ALGORITHM_OID || info.algorithm.parameters.is_some() {
+            return Err(KeyError::Malformed);
+        }
+        let seed = info
+            .private_key
+            .strip_prefix(&SEED_HEADER)
+            .ok_or(KeyError::Malformed)?;
+        let seed: Zeroizing<[u8; 32]> =
+            Zeroizing::new(seed.try_into().map_err(|_| KeyError::Malformed)?);
+        let key = Self::from_seed(&seed)?;
+        let own = key.public.key.as_bytes();
+        if info.public_key.is_some_and(|named| named != own) {
+            return Err(KeyError::Malformed);
+        }
+        Ok(key)
     }
 
     /// The key of a seed (RFC 8032, 5.1.5): 32 bytes that nobody can guess. Where they come from is
@@ -138,11 +157,12 @@ impl SecretKey {
     ///
     /// As [`PublicKey::to_pem`].
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        let pair = KeypairBytes {
-            secret_key: self.key.to_bytes(),
-            public_key: None,
-        };
-        pair.to_pkcs8_pem(LineEnding::LF)
+        let mut bytes = Zeroizing::new([0; 34]);
+        bytes[..2].copy_from_slice(&SEED_HEADER);
+        bytes[2..].copy_from_slice(self.key.as_bytes());
+        let info = PrivateKeyInfo::new(ALGORITHM_ID, bytes.as_slice());
+        SecretDocument::encode_msg(&info)
+            .and_then(|document| document.to_pem(PRIVATE, LineEnding::LF))
             .map_err(|_| KeyError::Encode)
     }
 
