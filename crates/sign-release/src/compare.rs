@@ -109,7 +109,8 @@ fn difference(path: &str, a: &Value, b: &Value, verdict: &mut Option<String>) ->
     match (a, b) {
         (Value::Object(left), Value::Object(right)) => {
             let mut names: Vec<&String> = left.keys().chain(right.keys()).collect();
-            names.sort();
+            // Words before lists: a verdict before the checks behind it.
+            names.sort_by_key(|name| (a[*name].is_array() || b[*name].is_array(), *name));
             names.dedup();
             names.into_iter().find_map(|name| {
                 let inner = format!("{path}.{name}");
@@ -173,4 +174,79 @@ fn subjects(first: &[Subject], second: &[Subject]) -> Option<String> {
     only(first, second, "first")
         .or_else(|| only(second, first, "second"))
         .or_else(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::statement;
+
+    #[test]
+    fn the_cause_is_told_before_what_follows_from_it() {
+        let here = statement(|_, _| {});
+        assert_eq!(first_difference(&here, &here), None);
+        let difference = |other: &Statement<Manifest>| first_difference(&here, other).unwrap();
+        // A package of another version is another file, too.
+        let version = difference(&statement(|manifest, subjects| {
+            manifest.package.version = "2".to_owned();
+            subjects[0]
+                .digest
+                .insert("sha256".to_owned(), "ee".repeat(32));
+        }));
+        assert_eq!(version.words, "fact `package.version` is 1 and 2");
+        assert!(version.hint.unwrap().contains("version"));
+        let root = difference(&statement(|manifest, _| {
+            manifest.ledgers[1].accounts_after = 7;
+            manifest.genesis.timestamp_ms = 1;
+            manifest.image = None;
+        }));
+        assert_eq!(
+            root.words,
+            "fact `ledgers.staking.accounts_after` is 3 and 7"
+        );
+        let input = difference(&statement(|manifest, _| {
+            manifest.chain_id.inputs[0].value = "291".to_owned();
+        }));
+        assert_eq!(input.words, "fact `chain_id.inputs.k.value` is 290 and 291");
+        let image = difference(&statement(|manifest, _| manifest.image = None));
+        assert_eq!(image.words, "fact `image` is present and absent");
+        let tool = difference(&statement(|manifest, _| {
+            manifest.tool_version = "9".to_owned();
+        }));
+        assert!(tool.words.starts_with("fact `tool_version` is"), "{tool:?}");
+    }
+
+    #[test]
+    fn artefacts_are_told_before_verdicts() {
+        let here = statement(|_, _| {});
+        let bytes = statement(|manifest, subjects| {
+            manifest.package.verification = crate::Verdict::none();
+            subjects[0]
+                .digest
+                .insert("sha256".to_owned(), "ee".repeat(32));
+        });
+        let found = first_difference(&here, &bytes).unwrap();
+        let expected = format!(
+            "artefact `a.deb`: sha256 is {} and {}",
+            "0a".repeat(32),
+            "ee".repeat(32)
+        );
+        assert_eq!(found.words, expected);
+        let verdict = statement(|manifest, _| {
+            manifest.package.verification = crate::Verdict::none();
+        });
+        let found = first_difference(&here, &verdict).unwrap();
+        assert_eq!(
+            found.words,
+            "fact `package.verification.verdict` is passed and not-verified"
+        );
+        let fewer = statement(|_, subjects| drop(subjects.remove(0)));
+        let found = first_difference(&here, &fewer).unwrap();
+        assert_eq!(found.words, "artefact `a.deb` is only in the first");
+        let said = statement(|_, subjects| {
+            subjects[0].annotations.insert("bytes".to_owned(), 1.into());
+        });
+        let found = first_difference(&said, &here).unwrap();
+        assert_eq!(found.words, "artefact `a.deb`: what is said of it differs");
+    }
 }

@@ -218,3 +218,109 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use fork_sign::{Statement, Subject};
+    use fork_types::{EpochSeed, Era, FieldBytes};
+
+    use super::*;
+
+    /// A made-up statement, changed before it is put together.
+    pub(crate) fn statement(
+        change: impl FnOnce(&mut Manifest, &mut Vec<Subject>),
+    ) -> Statement<Manifest> {
+        let hash = |number| LedgerHash::new(FieldBytes::from_u64(number));
+        let seed = |number| EpochSeed::new(FieldBytes::from_u64(number));
+        let passed = || Verdict {
+            verdict: VerdictWord::Passed,
+            passed: vec!["package.readable".to_owned()],
+            not_run: Vec::new(),
+        };
+        let mut manifest = Manifest {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            tool_version: "0.1.0".to_owned(),
+            network: ManifestNetwork {
+                name: "devnet".to_owned(),
+                package_name: "devnet".to_owned(),
+            },
+            rule: RuleRef {
+                name: "berkeley-to-mesa/untimed-stays".to_owned(),
+                from: Era::Berkeley,
+                to: Era::Mesa,
+                fork_slot: Some(SlotSinceGenesis::new(9)),
+                variant: Some("untimed-stays".to_owned()),
+            },
+            fork_block: ManifestForkBlock {
+                state_hash: StateHash::new(FieldBytes::from_u64(1)),
+                state_hash_recomputed: true,
+                blockchain_length: 5,
+            },
+            genesis: ManifestGenesis {
+                global_slot_since_genesis: SlotSinceGenesis::new(9),
+                slot_since_hard_fork: SlotSinceHardFork::new(8),
+                timestamp: "2026-09-03T18:00:00Z".to_owned(),
+                timestamp_ms: 1_788_458_400_000,
+            },
+            seeds: EpochSeeds {
+                staking: seed(2),
+                next: seed(3),
+            },
+            ledgers: Role::ALL
+                .into_iter()
+                .map(|role| ManifestLedger {
+                    role,
+                    accounts_sha256: "0b".repeat(32),
+                    accounts_before: 3,
+                    accounts_after: 3,
+                    root_before: hash(4),
+                    root_after: hash(5),
+                    source_verified: true,
+                    balance_before_nanomina: "6".to_owned(),
+                    balance_after_nanomina: "6".to_owned(),
+                    tarball: "t.tar.gz".to_owned(),
+                })
+                .collect(),
+            chain_id: ManifestChainId {
+                inputs: vec![ManifestInput {
+                    name: "k".to_owned(),
+                    value: "290".to_owned(),
+                }],
+                chain_id: None,
+            },
+            sources_verified: true,
+            overrides: Vec::new(),
+            package: ManifestPackage {
+                file: "a.deb".to_owned(),
+                name: "mina-devnet-config".to_owned(),
+                version: "1".to_owned(),
+                architecture: "all".to_owned(),
+                git_hash: "0123abcd".to_owned(),
+                source_date_epoch: 7,
+                verification: passed(),
+            },
+            image: Some(ManifestImage {
+                name: "image:1".to_owned(),
+                tag: "1".to_owned(),
+                base_digest: format!("sha256:{}", "0c".repeat(32)),
+                diff_id: format!("sha256:{}", "0d".repeat(32)),
+                verification: passed(),
+            }),
+        };
+        let mut subjects = vec![
+            Subject::new("a.deb", "0a".repeat(32)),
+            Subject::new("t.tar.gz", "0e".repeat(32)),
+        ];
+        change(&mut manifest, &mut subjects);
+        Statement::new(PREDICATE_TYPE, subjects, manifest).unwrap()
+    }
+
+    /// The published form: who changes it makes a new version.
+    #[test]
+    fn the_form_is_as_published() {
+        let payload = statement(|_, _| {}).to_payload().unwrap();
+        let text = String::from_utf8(payload).unwrap();
+        insta::assert_snapshot!("statement", text);
+    }
+}

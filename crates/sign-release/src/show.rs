@@ -69,7 +69,7 @@ pub(crate) fn summary(statement: &Statement<Manifest>) -> String {
     );
     let genesis = &manifest.genesis;
     row(
-        "genesis",
+        "new chain",
         &format!(
             "{} (slot {})",
             genesis.timestamp, genesis.global_slot_since_genesis
