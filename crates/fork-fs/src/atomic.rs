@@ -15,6 +15,8 @@ use crate::registry;
 
 /// Mode of every file written: readable by all, whatever the umask.
 const FILE_MODE: u32 = 0o644;
+/// Mode of files that hold a secret: for their owner alone, from the first byte on.
+const PRIVATE_MODE: u32 = 0o600;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -47,6 +49,7 @@ pub struct AtomicFile {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
+    mode: u32,
     committed: bool,
 }
 
@@ -58,19 +61,34 @@ impl AtomicFile {
     ///
     /// Fails when the directory cannot be written to.
     pub fn create(target: &Path) -> Result<Self, FsError> {
+        Self::with_mode(target, FILE_MODE)
+    }
+
+    /// As [`Self::create`], for a file with a secret in it: nobody but its owner can read it, at no
+    /// time and under neither name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_private(target: &Path) -> Result<Self, FsError> {
+        Self::with_mode(target, PRIVATE_MODE)
+    }
+
+    fn with_mode(target: &Path, mode: u32) -> Result<Self, FsError> {
         let temporary = beside(target);
         registry::register(&temporary);
         let created = OpenOptions::new()
             .write(true)
             .read(true)
             .create_new(true)
-            .mode(FILE_MODE)
+            .mode(mode)
             .open(&temporary);
         match created {
             Ok(file) => Ok(Self {
                 file,
                 temporary,
                 target: target.to_owned(),
+                mode,
                 committed: false,
             }),
             Err(source) => {
@@ -151,7 +169,7 @@ impl AtomicFile {
 
     fn flush_to_disk(&self) -> Result<(), FsError> {
         self.file
-            .set_permissions(Permissions::from_mode(FILE_MODE))
+            .set_permissions(Permissions::from_mode(self.mode))
             .and_then(|()| self.file.sync_all())
             .map_err(|source| FsError::io(Operation::Sync, &self.target, source))
     }
@@ -220,6 +238,19 @@ mod tests {
         write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_private_file_is_private_under_both_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let file = AtomicFile::create_private(&path).unwrap();
+        assert_eq!(mode(&file.temporary), 0o600);
+        assert!(file.commit_new().unwrap());
+        assert_eq!(mode(&path), 0o600);
+        write_atomic(&path, b"").unwrap();
+        assert_eq!(mode(&path), 0o644);
     }
 
     #[test]

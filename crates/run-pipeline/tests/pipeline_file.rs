@@ -53,6 +53,8 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
             "package-image <- package-deb",
             "verify-package <- import package-deb",
             "verify-image <- import package-image",
+            "manifest <- import migrate-ledgers generate-network-config package-deb package-image \
+             verify-package verify-image",
         ]
     );
 }
@@ -83,7 +85,7 @@ fn optional_inputs_appear_only_when_given() {
         all.iter().map(|command| command.join(" ")).collect()
     };
     let export = lines(&[("FORK_CONFIG_URL", "f.json")]);
-    assert_eq!(export.len(), 7);
+    assert_eq!(export.len(), 8);
     assert_eq!(
         export[0],
         "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --fork-config f.json --output candidate"
@@ -93,7 +95,7 @@ fn optional_inputs_appear_only_when_given() {
         "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof rocksdb --output ledgers"
     );
     let store = lines(&[("CANDIDATE_STORE", "s3://b/c"), ("CONFIRMATIONS", "9")]);
-    assert_eq!(store.len(), 7);
+    assert_eq!(store.len(), 8);
     assert_eq!(
         store[0],
         "dump-candidates select --network devnet --store s3://b/c --confirmations 9 --output candidate"
@@ -130,6 +132,18 @@ fn optional_inputs_appear_only_when_given() {
     assert_eq!(
         export[5],
         "verify-package --deb deb --candidate candidate --network devnet --prefork-config https://example.org/prefork.json --store-reading rocksdb --output report"
+    );
+    assert_eq!(
+        export[7],
+        "sign-release manifest --candidate candidate --ledgers ledgers/genesis --ledgers ledgers/staking --ledgers ledgers/next --network-config network-config --deb deb --image image --report report --report image-report --output manifest"
+    );
+    let signed = lines(&[("FORK_CONFIG_URL", "f.json"), ("SIGNING_KEY_FILE", "/k e y")]);
+    assert_eq!(signed[..8], export);
+    assert_eq!(
+        signed[8..],
+        [
+            "sign-release sign --manifest manifest/manifest.json --artifacts ledgers/genesis ledgers/staking ledgers/next network-config deb image --key /k e y --output manifest/manifest.intoto.json"
+        ]
     );
 }
 

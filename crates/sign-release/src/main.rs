@@ -1,3 +1,7 @@
 //! `sign-release`: see the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fork_worker::run_main::<sign_release::Args>()
+}

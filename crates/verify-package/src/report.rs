@@ -94,7 +94,7 @@ pub struct ReportSubject {
     pub kind: String,
     /// Last component of its path.
     pub name: String,
-    /// SHA-256 of the file, when it is one.
+    /// SHA-256 of the file, when it is one; of the manifest, when it is an OCI layout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

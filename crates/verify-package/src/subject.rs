@@ -142,7 +142,7 @@ pub struct Subject {
     pub owner: (u64, u64),
     /// Digests of all files.
     pub digests: BTreeMap<String, FileDigests>,
-    /// SHA-256 of the Debian package itself.
+    /// SHA-256 of the Debian package itself, or of an OCI layout's manifest.
     pub sha256: Option<String>,
 }
 
@@ -247,7 +247,9 @@ impl Subject {
         let mut subject = read?;
         let (digests, tarballs) = tasks.finish()?;
         subject.digests = digests;
-        subject.sha256 = sha256.transpose()?.map(|digested| digested.sha256);
+        if let Some(digested) = sha256.transpose()? {
+            subject.sha256 = Some(digested.sha256);
+        }
         Ok((subject, tarballs))
     }
 

@@ -69,6 +69,7 @@ fn environment(more: [&[(&str, &str)]; 2]) -> Environment {
         ("GIT_HASH", "abcdef01"),
         ("SEED_LIST_URL", "https://example.org/seeds.txt"),
         ("BASE_IMAGE", "oci:/base"),
+        ("SIGNING_KEY_FILE", "/keys/release key.pem"),
     ];
     [common, more[0], more[1]]
         .concat()
@@ -87,6 +88,7 @@ fn parse(command: &[String]) -> Result<(), clap::Error> {
         "package-deb" => package_deb::Args::try_parse_from(command).map(drop),
         "package-image" => package_image::Args::try_parse_from(command).map(drop),
         "verify-package" => verify_package::Args::try_parse_from(command).map(drop),
+        "sign-release" => sign_release::Args::try_parse_from(command).map(drop),
         other => panic!("`{other}` is no worker"),
     }
 }
@@ -108,6 +110,8 @@ fn every_worker_understands_its_line_of_the_pipeline() {
                     "package-image",
                     "verify-package",
                     "verify-package",
+                    "sign-release",
+                    "sign-release",
                 ]
             );
             for command in &all {
@@ -429,7 +433,7 @@ fn every_command_speaks_json() {
     let mut arguments = vec!["--dry-run", "--file", text(&pipeline)];
     arguments.extend(variables.iter().flat_map(|variable| ["--env", variable]));
     let plan = place.json("run-pipeline", &arguments);
-    assert_eq!(plan.as_array().map(Vec::len), Some(7));
+    assert_eq!(plan.as_array().map(Vec::len), Some(9));
     no_partial(&place.path(""));
 }
 

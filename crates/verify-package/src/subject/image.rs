@@ -53,6 +53,10 @@ pub(super) fn read(
         add_layer(layer, &wanted, &mut seen, scratch)?;
     }
     let mut subject = Subject::new(kind, path);
+    if kind == SubjectKind::Oci {
+        // What names an image; a docker archive's manifest is only its own.
+        subject.sha256 = Some(image.digest.hex().to_owned());
+    }
     let info_files = seen
         .keys()
         .filter_map(|path| path.strip_prefix(INFO)?.strip_prefix('/'))
