@@ -19,9 +19,7 @@
 //! The only crate that names RocksDB.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod bits;
 pub mod compare;
-mod deflate;
 mod entry;
 mod error;
 mod examine;
@@ -29,8 +27,6 @@ mod files;
 mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gzip;
-mod huffman;
 mod index;
 pub mod key;
 pub mod log;
