@@ -9,5 +9,6 @@
 
 pub mod machine;
 pub mod naive;
+pub mod package;
 pub mod report;
 pub mod run;

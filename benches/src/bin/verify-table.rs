@@ -1,11 +1,12 @@
 //! Measures `verify-package` on whole packages, as Markdown tables: time, memory and stages, beside
 //! what today's script takes for a package of mainnet's size.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use fork_bench::package::{self, Package};
 use fork_bench::report::{Table, gibibytes, grouped, median, megabytes, seconds};
 use fork_bench::run::{self, Failure, WorkDir, say};
 use serde_json::Value;
@@ -78,13 +79,6 @@ struct Run {
     report: Value,
 }
 
-/// What is verified.
-struct Package {
-    directory: PathBuf,
-    deb: PathBuf,
-    bytes: u64,
-}
-
 fn main() -> ExitCode {
     run::finish(measure(&Args::parse()))
 }
@@ -118,7 +112,7 @@ fn measure(args: &Args) -> Result<String, Failure> {
     let cases = sizes.flat_map(|accounts| ["plain", "realistic"].map(|mix| (*accounts, mix)));
     for (accounts, mix) in cases {
         say(&format!("{} {mix} accounts", grouped(accounts)));
-        let package = make(&work.path().join("package"), accounts, mix)?;
+        let package = package::make(&work.path().join("package"), accounts, mix)?;
         // Taking turns, so that a noisy minute hits both.
         let mut runs: [Vec<Run>; 2] = [Vec::new(), Vec::new()];
         for _ in 0..args.runs {
@@ -164,105 +158,6 @@ fn measure(args: &Args) -> Result<String, Failure> {
 fn typical(runs: &[Run]) -> Result<Duration, Failure> {
     let times: Vec<Duration> = runs.iter().map(|run| run.time).collect();
     median(&times).ok_or_else(|| "nothing was measured".into())
-}
-
-/// Makes a package with the real workers.
-fn make(directory: &Path, accounts: u32, mix: &str) -> Result<Package, Failure> {
-    fork_fs::create_dir_all(directory)?;
-    let accounts = accounts.to_string();
-    let fixture = [
-        "--accounts",
-        &accounts,
-        "--mix",
-        mix,
-        "--few-changes",
-        "--files",
-        "fork-config",
-        "--output",
-        "fixture",
-    ];
-    worker(directory, "generate-fixture", &fixture)?;
-    let import = [
-        "import",
-        "--network",
-        "fixture/network.toml",
-        "--prefork-config",
-        "fixture/prefork_config.json",
-        "--fork-config",
-        "fixture/fork_config.json",
-        "--block",
-        "fixture/block.json",
-        "--output",
-        "candidate",
-    ];
-    worker(directory, "dump-candidates", &import)?;
-    // Three times the size of what is verified.
-    fork_fs::remove_file(&directory.join("fixture/fork_config.json"))?;
-    let migrate = [
-        "--candidate",
-        "candidate",
-        "--role",
-        "genesis",
-        "--role",
-        "staking",
-        "--role",
-        "next",
-        "--from",
-        "berkeley",
-        "--to",
-        "mesa",
-        "--output",
-        "ledgers",
-    ];
-    worker(directory, "migrate-ledger", &migrate)?;
-    let ledgers = [
-        "--ledgers",
-        "ledgers/genesis",
-        "--ledgers",
-        "ledgers/staking",
-        "--ledgers",
-        "ledgers/next",
-    ];
-    let mut config = vec![
-        "--network",
-        "fixture/network.toml",
-        "--candidate",
-        "candidate",
-    ];
-    config.extend(ledgers);
-    config.extend(["--prefork-config", "fixture/prefork_config.json"]);
-    config.extend(["--output", "network-config"]);
-    worker(directory, "generate-network-config", &config)?;
-    let mut deb = vec!["--network-config", "network-config"];
-    deb.extend(ledgers);
-    deb.extend(["--version", "0.1.0", "--git-hash", "0123abcd"]);
-    deb.extend(["--seed-list-url", "https://example.org/seeds.txt"]);
-    deb.extend(["--output", "deb"]);
-    worker(directory, "package-deb", &deb)?;
-    let made = directory.join("deb");
-    let name = fork_fs::sorted_names(&made)?
-        .into_iter()
-        .find(|name| name.to_string_lossy().ends_with(".deb"))
-        .ok_or("package-deb made no package")?;
-    let deb = made.join(name);
-    Ok(Package {
-        directory: directory.to_owned(),
-        bytes: fork_fs::file_bytes(&deb)?,
-        deb,
-    })
-}
-
-fn worker(directory: &Path, name: &str, arguments: &[&str]) -> Result<(), Failure> {
-    say(name);
-    let output = Command::new(run::sibling(name)?)
-        .args(arguments)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
 fn verify(package: &Package, reading: &str) -> Result<Run, Failure> {

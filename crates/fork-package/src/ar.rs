@@ -64,6 +64,8 @@ pub struct Member {
     pub mtime: u64,
     /// Size in bytes.
     pub bytes: u64,
+    /// Owner, group and mode as they stand in the header, which dpkg does not read.
+    pub attributes: String,
 }
 
 /// Reads the magic line.
@@ -127,6 +129,7 @@ pub fn next_member(input: &mut dyn Read) -> io::Result<Option<Member>> {
         name: name.to_owned(),
         mtime: number(field(16, 28)?)?,
         bytes: number(field(48, 58)?)?,
+        attributes: [field(28, 34)?, field(34, 40)?, field(40, 48)?].join(" "),
     }))
 }
 

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use fork_compress::{Compression, ReadAhead, decoder};
 use fork_fs::HashingReader;
 
 use crate::ar;
 use crate::control::Paragraph;
 use crate::error::{PackageError, PackageErrorKind};
-use crate::gzip;
 use crate::limit::{Limited, unpacked_bytes_max};
 use crate::tar_reader::{DataEntry, DataEntryKind, TarReader};
 
@@ -28,7 +28,9 @@ pub struct DebReader {
     mtime: u64,
     control: Paragraph,
     control_files: BTreeMap<String, Vec<u8>>,
+    control_member: ar::Member,
     data: ar::Member,
+    compression: Compression,
 }
 
 impl DebReader {
@@ -37,8 +39,8 @@ impl DebReader {
     /// # Errors
     ///
     /// Fails when the file cannot be read or is not a package of format 2.x, on control data that
-    /// breaks the rules, and on compressions other than gzip (which is what every package of the
-    /// network uses, so that hosts without zstd can read them).
+    /// breaks the rules, and on other compressions than none, gzip, xz and zstd (dpkg also reads
+    /// bzip2 and lzma, which no package has had for ten years).
     pub fn open(path: &Path) -> Result<Self, PackageError> {
         let mut input = BufReader::with_capacity(1 << 18, fork_fs::open(path)?);
         let error = |what: &str, source| PackageError::archive(path, what, source);
@@ -61,16 +63,14 @@ impl DebReader {
         }
 
         let second = Self::next(path, &mut input)?;
-        let compressed = match second.name.strip_prefix("control.tar") {
+        let compression = match second.name.strip_prefix("control.tar") {
             None => return Err(malformed("the second member is not `control.tar`")),
-            Some(suffix) => is_gzip(path, &second.name, suffix)?,
+            Some(suffix) => compression_of(path, &second.name, suffix)?,
         };
         let bytes = Self::small(path, &mut input, &second)?;
-        let control_files = if compressed {
-            read_control(path, gzip::decoder(bytes.as_slice()))?
-        } else {
-            read_control(path, bytes.as_slice())?
-        };
+        let stream = decoder(compression, bytes.as_slice())
+            .map_err(|source| error("the control member", source))?;
+        let control_files = read_control(path, stream)?;
         let text = control_files
             .get("control")
             .ok_or_else(|| malformed("there is no file `control` in control.tar"))?;
@@ -78,9 +78,9 @@ impl DebReader {
         let control = Paragraph::parse(text)?;
 
         let data = Self::next(path, &mut input)?;
-        match data.name.strip_prefix("data.tar") {
+        let compression = match data.name.strip_prefix("data.tar") {
             None => return Err(malformed("the third member is not `data.tar`")),
-            Some(suffix) => is_gzip(path, &data.name, suffix)?,
+            Some(suffix) => compression_of(path, &data.name, suffix)?,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -88,7 +88,9 @@ impl DebReader {
             mtime: first.mtime,
             control,
             control_files,
+            control_member: second,
             data,
+            compression,
         })
     }
 
@@ -108,6 +110,18 @@ impl DebReader {
     #[must_use]
     pub fn md5sums(&self) -> Option<&[u8]> {
         self.control_files.get("md5sums").map(Vec::as_slice)
+    }
+
+    /// The control and the data member, as the `ar` headers describe them.
+    #[must_use]
+    pub const fn members(&self) -> [&ar::Member; 2] {
+        [&self.control_member, &self.data]
+    }
+
+    /// Compression of the data member.
+    #[must_use]
+    pub const fn compression(&self) -> Compression {
+        self.compression
     }
 
     /// Time of the first member, seconds since 1970.
@@ -131,12 +145,11 @@ impl DebReader {
         let error = |source| PackageError::archive(&self.path, name.as_str(), source);
         let bytes_max = unpacked_bytes_max(self.data.bytes);
         let member = self.input.take(self.data.bytes);
-        let stream: Box<dyn Read> = if name.ends_with(".gz") {
-            Box::new(gzip::decoder(member))
-        } else {
-            Box::new(member)
-        };
-        let mut stream = HashingReader::new(Limited::new(stream, bytes_max));
+        // Damage is found by the decoder, which reads ahead in a thread of its own.
+        let stream = decoder(self.compression, member)
+            .map(|stream| Limited::new(stream, bytes_max))
+            .map_err(error)?;
+        let mut stream = HashingReader::new(ReadAhead::new(stream).map_err(error)?);
         let mut tar = TarReader::new(&mut stream, &self.path, &name);
         while let Some(entry) = tar.advance()? {
             if entry.kind == DataEntryKind::Special {
@@ -184,15 +197,12 @@ impl DebReader {
     }
 }
 
-fn is_gzip(path: &Path, member: &str, suffix: &str) -> Result<bool, PackageError> {
-    match suffix {
-        ".gz" => Ok(true),
-        "" => Ok(false),
-        _ => Err(PackageError::unsupported(
-            path,
-            format!("the compression of {member}"),
-        )),
-    }
+/// The compression that the name of a member says.
+fn compression_of(path: &Path, member: &str, suffix: &str) -> Result<Compression, PackageError> {
+    Compression::ALL
+        .into_iter()
+        .find(|one| one.suffix() == suffix)
+        .ok_or_else(|| PackageError::unsupported(path, format!("the compression of {member}")))
 }
 
 fn read_control(path: &Path, input: impl Read) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
@@ -298,8 +308,16 @@ mod tests {
         assert!(kind(&[version, control]).starts_with("Malformed"));
         assert!(kind(&[control]).starts_with("Malformed"));
         assert!(kind(&[("debian-binary", b"3.0\n"), control]).starts_with("Unsupported"));
-        assert!(kind(&[version, ("control.tar.xz", b"x")]).starts_with("Unsupported"));
-        assert!(kind(&[version, control, ("data.tar.zst", b"x")]).starts_with("Unsupported"));
+        assert!(kind(&[version, ("control.tar.lzma", b"x")]).starts_with("Unsupported"));
+        assert!(kind(&[version, control, ("data.tar.bz2", b"x")]).starts_with("Unsupported"));
+        for suffix in ["gz", "xz", "zst"] {
+            let name = format!("control.tar.{suffix}");
+            let found = kind(&[version, (&name, b"x")]);
+            assert!(found.starts_with("Archive"), "{name}: {found}");
+            let name = format!("data.tar.{suffix}");
+            let found = kind(&[version, control, (&name, b"x")]);
+            assert!(found.starts_with("Archive"), "{name}: {found}");
+        }
         for (name, kinds) in [
             ("postinst", [EntryType::Symlink, EntryType::Link]),
             ("control", [EntryType::Regular, EntryType::Regular]),

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use fork_compress::{Compression, Encoder};
 use fork_fs::{AtomicFile, Digested, FsError, HashingWriter, Operation};
 use fork_types::document::PackagedFile;
 use md5::Md5;
@@ -14,11 +15,12 @@ use sha2::{Digest, Sha256};
 use crate::ar;
 use crate::control::Paragraph;
 use crate::error::{PackageError, PackageErrorKind};
-use crate::gzip;
 use crate::paths::{parents, safe_path};
 use crate::tar_writer::{Attributes, EntryKind, NameStyle, TarWriter};
 
 const DIRECTORY_MODE: u32 = 0o755;
+/// Written at a time.
+const COPY_BYTES: usize = 256 << 10;
 /// Unit of `Installed-Size`.
 const KIB: u64 = 1024;
 
@@ -43,6 +45,8 @@ struct NewFile {
 pub struct DebBuilder {
     control: Paragraph,
     mtime: u64,
+    compression: Compression,
+    member_bytes_max: u64,
     files: BTreeMap<String, NewFile>,
 }
 
@@ -75,8 +79,17 @@ impl DebBuilder {
         Self {
             control,
             mtime,
+            compression: Compression::Gzip,
+            member_bytes_max: ar::MEMBER_BYTES_MAX,
             files: BTreeMap::new(),
         }
+    }
+
+    /// Compresses both archives inside with `compression` instead of gzip.
+    #[must_use]
+    pub const fn compressed_with(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
     }
 
     /// Adds a file at an absolute path.
@@ -115,39 +128,53 @@ impl DebBuilder {
     pub fn write(mut self, target: &Path) -> Result<WrittenDeb, PackageError> {
         let directories = self.directories()?;
         let sizes = self.sizes()?;
+        let data_name = format!("data.tar{}", self.compression.suffix());
+        let too_large = |bytes| {
+            PackageError::from(PackageErrorKind::TooLarge {
+                archive: target.to_owned(),
+                what: format!("member {data_name}"),
+                bytes,
+                bytes_max: self.member_bytes_max,
+            })
+        };
+        // Nothing is written of what cannot fit anyway.
+        let least = sizes
+            .values()
+            .fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        if self.compression == Compression::None && least > self.member_bytes_max {
+            return Err(too_large(least));
+        }
         let installed_size = installed_size_kib(sizes.values().copied(), directories.len() as u64);
         self.control.set_after(
             "Architecture",
             "Installed-Size",
             &installed_size.to_string(),
         )?;
-        let mut data = self.write_data(target, &directories, &sizes)?;
+        let mut data = self
+            .write_data(target, &directories, &sizes)
+            .map_err(|error| match member_too_large(&error) {
+                Some(bytes) => too_large(bytes),
+                None => error,
+            })?;
         let control = self.control_tar(target, &data.md5sums)?;
 
         let write_error = |source| FsError::io(Operation::Write, target, source);
-        let mut output = HashingWriter::new(AtomicFile::create(target)?);
+        // Written by a thread while the next bytes are hashed.
+        let output = Encoder::new(Compression::None, AtomicFile::create(target)?);
+        let mut output = HashingWriter::new(output);
         output.write_all(ar::MAGIC).map_err(write_error)?;
         let mut member = |name: &str, bytes: u64, content: &mut dyn Read| {
-            if bytes > ar::MEMBER_BYTES_MAX {
-                return Err(PackageError::from(PackageErrorKind::TooLarge {
-                    archive: target.to_owned(),
-                    what: format!("member {name}"),
-                    bytes,
-                    bytes_max: ar::MEMBER_BYTES_MAX,
-                }));
-            }
-            ar::write_member(&mut output, name, self.mtime, bytes, content)
-                .map_err(|source| write_error(source).into())
+            ar::write_member(&mut output, name, self.mtime, bytes, content).map_err(write_error)
         };
         member("debian-binary", 4, &mut b"2.0\n".as_slice())?;
         member(
-            "control.tar.gz",
+            &format!("control.tar{}", self.compression.suffix()),
             control.len() as u64,
             &mut control.as_slice(),
         )?;
-        member("data.tar.gz", data.bytes, &mut data.file)?;
+        member(&data_name, data.bytes, &mut data.file)?;
         let (output, file) = output.finish();
-        output.commit()?;
+        output.finish().map_err(write_error)?.commit()?;
         Ok(WrittenDeb {
             file,
             contents: data.contents,
@@ -197,7 +224,13 @@ impl DebBuilder {
         let directory = target.parent().filter(|path| !path.as_os_str().is_empty());
         let file =
             tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map_err(write_error)?;
-        let compressed = gzip::encoder(io::BufWriter::new(file));
+        let member = Bounded {
+            inner: file,
+            bytes: 0,
+            bytes_max: self.member_bytes_max,
+        };
+        let member = io::BufWriter::with_capacity(COPY_BYTES, member);
+        let compressed = Encoder::new(self.compression, member);
         let mut tar = TarWriter::new(HashingWriter::new(compressed), NameStyle::Deb, target);
         let mut names: Vec<&str> = directories.iter().map(String::as_str).collect();
         names.extend(self.files.keys().map(String::as_str));
@@ -231,7 +264,11 @@ impl DebBuilder {
             });
         }
         let (compressed, payload) = tar.finish()?.finish();
-        let mut file = compressed
+        let Bounded {
+            inner: mut file,
+            bytes,
+            ..
+        } = compressed
             .finish()
             .and_then(|buffered| {
                 buffered
@@ -239,10 +276,7 @@ impl DebBuilder {
                     .map_err(io::IntoInnerError::into_error)
             })
             .map_err(write_error)?;
-        let bytes = file
-            .stream_position()
-            .and_then(|bytes| file.rewind().map(|()| bytes))
-            .map_err(write_error)?;
+        file.rewind().map_err(write_error)?;
         Ok(Data {
             file,
             bytes,
@@ -253,7 +287,8 @@ impl DebBuilder {
     }
 
     fn control_tar(&self, target: &Path, md5sums: &str) -> Result<Vec<u8>, PackageError> {
-        let mut tar = TarWriter::new(gzip::encoder(Vec::new()), NameStyle::Deb, target);
+        let encoder = Encoder::new(self.compression, Vec::new());
+        let mut tar = TarWriter::new(encoder, NameStyle::Deb, target);
         let directory = Attributes::root(DIRECTORY_MODE, self.mtime);
         let file = Attributes::root(0o644, self.mtime);
         tar.append("", EntryKind::Directory, directory)?;
@@ -262,6 +297,52 @@ impl DebBuilder {
         tar.finish()?
             .finish()
             .map_err(|source| FsError::io(Operation::Write, target, source).into())
+    }
+}
+
+/// A member that does not fit its header.
+#[derive(Debug, thiserror::Error)]
+#[error("the member has {bytes} bytes or more")]
+struct MemberTooLarge {
+    bytes: u64,
+}
+
+/// The bytes of the member that was too large, when that is what the error is about.
+fn member_too_large(error: &PackageError) -> Option<u64> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<MemberTooLarge>());
+        if let Some(found) = inner {
+            return Some(found.bytes);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Counts what is written, and stops where it would not fit any more.
+struct Bounded<W> {
+    inner: W,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl<W: Write> Write for Bounded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.bytes.saturating_add(bytes.len() as u64);
+        if needed > self.bytes_max {
+            return Err(io::Error::other(MemberTooLarge { bytes: needed }));
+        }
+        let count = self.inner.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -366,6 +447,45 @@ mod tests {
             .unwrap();
         assert_eq!(payload, written.payload_sha256);
         assert_eq!(paths, ["", "usr", "usr/a", "var", "var/lib", "var/lib/b"]);
+    }
+
+    #[test]
+    fn a_member_that_does_not_fit_its_header_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.deb");
+        let found = |deb: DebBuilder| {
+            let error = deb.write(&target).unwrap_err();
+            assert_eq!(fork_fs::sorted_names(directory.path()).unwrap().len(), 0);
+            error.to_string()
+        };
+        // Ten gigabytes of nothing, of which none is read.
+        let sparse = tempfile::NamedTempFile::new().unwrap();
+        sparse.as_file().set_len(ar::MEMBER_BYTES_MAX + 1).unwrap();
+        let mut deb = builder().compressed_with(Compression::None);
+        deb.add("/a", 0o644, FileSource::File(sparse.path().to_owned()))
+            .unwrap();
+        assert!(
+            found(deb).contains("member data.tar of"),
+            "the size is known before"
+        );
+        // What a compression makes of a file is known when it is made.
+        let mut state = 1_u32;
+        let noise: Vec<u8> = (0..3 << 20)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        for compression in [Compression::Gzip, Compression::Xz, Compression::Zstd] {
+            let mut deb = builder().compressed_with(compression);
+            deb.member_bytes_max = 2 << 20;
+            deb.add("/a", 0o644, FileSource::Bytes(noise.clone()))
+                .unwrap();
+            let text = found(deb);
+            let member = format!("member data.tar{} of `", compression.suffix());
+            assert!(text.contains(&member), "{text}");
+            assert!(text.ends_with("the limit is 2097152"), "{text}");
+        }
     }
 
     #[test]

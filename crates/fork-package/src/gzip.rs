@@ -3,22 +3,11 @@
 use std::io::{Read, Write};
 
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
+use fork_compress::{Compression, Encoder};
 
-/// Compression level. The payload is mostly ledger tarballs, which are compressed already, so
-/// levels above zlib's default only cost time.
-const LEVEL: u32 = 6;
-
-/// "Unknown" in the header's operating-system byte, whatever this program runs on.
-const OPERATING_SYSTEM: u8 = 255;
-
-/// A gzip stream with no name, time 0 and a fixed operating-system byte.
-pub fn encoder<W: Write>(inner: W) -> GzEncoder<W> {
-    GzBuilder::new()
-        .mtime(0)
-        .operating_system(OPERATING_SYSTEM)
-        .write(inner, Compression::new(LEVEL))
+/// A gzip stream with no name, time 0 and a fixed operating-system byte, made on all threads.
+pub fn encoder<W: Write + Send + 'static>(inner: W) -> Encoder<W> {
+    Encoder::new(Compression::Gzip, inner)
 }
 
 /// Decodes gzip, concatenated members included, as gzip itself does.

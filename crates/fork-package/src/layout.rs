@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::write::GzEncoder;
+use fork_compress::Encoder;
 use fork_fs::{AtomicFile, Digested, FsError, HashingReader, HashingWriter, Operation};
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::oci::{self, Descriptor, Digest, ImageConfig, Index, Manifest, Platfor
 use crate::tar_writer::{NameStyle, TarWriter};
 
 /// The tar of a layer while it is written.
-pub type LayerTar = TarWriter<HashingWriter<GzEncoder<HashingWriter<AtomicFile>>>>;
+pub type LayerTar = TarWriter<HashingWriter<Encoder<HashingWriter<AtomicFile>>>>;
 
 /// A layer that lies in a layout.
 #[derive(Clone, Debug)]

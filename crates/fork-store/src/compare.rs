@@ -10,7 +10,7 @@ use fork_types::{Era, LedgerHash};
 use crate::entry::{Entry, describe_key, describe_value};
 use crate::error::StoreError;
 use crate::key::{ACCOUNT_TAG, KeyLayout};
-use crate::reader::{RawEntry, StoreReader};
+use crate::reader::{Cursor, RawEntry, StoreReader};
 
 /// How two stores differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub struct Comparison {
     pub only_right: u64,
     /// Entries with the same key and another value.
     pub changed: u64,
-    /// The first differences of each kind (hash nodes, accounts, texts), in key order. Of each
-    /// kind, because one account changes up to 36 hash nodes, which come before it.
+    /// The first differences of each kind (hash nodes, accounts, texts). Of each kind, because one
+    /// account changes up to 36 hash nodes. In key order, in which hash nodes come first, or in that
+    /// of a log, in which accounts do.
     pub differences: Vec<Difference>,
 }
 
@@ -36,19 +37,61 @@ impl Comparison {
     pub const fn is_equal(&self) -> bool {
         self.only_left + self.only_right + self.changed == 0
     }
+
+    /// The difference that the others follow from, as far as one is kept: an account, otherwise a text
+    /// record, otherwise a hash node.
+    #[must_use]
+    pub fn first(&self) -> Option<&Difference> {
+        self.differences.iter().min_by_key(|one| one.kind)
+    }
+}
+
+/// What a difference is about, what explains most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DifferenceKind {
+    /// An account.
+    Account,
+    /// Where accounts are, and who owns tokens.
+    Text,
+    /// A hash node.
+    Node,
 }
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
+    /// What kind of entry it is.
+    pub kind: DifferenceKind,
     /// What the entry is about.
     pub entry: String,
+    /// Public key of the account, of either side, when it is one that decodes.
+    pub owner: Option<String>,
     /// What the left store holds, `None` when it has no such entry.
     pub left: Option<String>,
     /// What the right store holds.
     pub right: Option<String>,
     /// Fields that differ, when both hold accounts that decode.
     pub fields: Vec<FieldDifference>,
+}
+
+impl fmt::Display for Difference {
+    /// In one line: what it is about, and the first value that differs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.entry)?;
+        if let Some(owner) = &self.owner {
+            write!(f, " ({owner})")?;
+        }
+        match (self.fields.split_first(), &self.left, &self.right) {
+            (Some((first, [])), _, _) => write!(f, ": {first}"),
+            (Some((first, rest)), _, _) => {
+                write!(f, ": {first}, and {} more members", rest.len())
+            }
+            (None, Some(_), None) => f.write_str(": only in the first"),
+            (None, None, _) => f.write_str(": only in the second"),
+            (None, Some(left), Some(right)) if left != right => write!(f, ": {left} -> {right}"),
+            (None, Some(_), Some(_)) => f.write_str(": other bytes"),
+        }
+    }
 }
 
 /// One field of an account.
@@ -82,6 +125,44 @@ pub fn compare_stores(
     depth: u8,
     kept_max: usize,
 ) -> Result<Comparison, StoreError> {
+    let mut first = left.0.entries();
+    let mut second = right.0.entries();
+    compare_entries(
+        (&mut first, left.1),
+        (&mut second, right.1),
+        <[u8]>::cmp,
+        depth,
+        kept_max,
+    )
+}
+
+/// Entries in some order, one at a time.
+pub(crate) trait Entries {
+    /// Goes to the next entry, at first to the first one.
+    fn advance(&mut self) -> Result<(), StoreError>;
+
+    /// The entry; `None` behind the last one.
+    fn current(&self) -> Result<Option<RawEntry<'_>>, StoreError>;
+}
+
+impl Entries for Cursor<'_> {
+    fn advance(&mut self) -> Result<(), StoreError> {
+        Cursor::advance(self).map(|_| ())
+    }
+
+    fn current(&self) -> Result<Option<RawEntry<'_>>, StoreError> {
+        Cursor::current(self)
+    }
+}
+
+/// Compares entries that both come in `order`.
+pub(crate) fn compare_entries(
+    left: (&mut impl Entries, Era),
+    right: (&mut impl Entries, Era),
+    order: fn(&[u8], &[u8]) -> Ordering,
+    depth: u8,
+    kept_max: usize,
+) -> Result<Comparison, StoreError> {
     let mut collector = Collector {
         layout: KeyLayout::new(depth)?,
         left_era: left.1,
@@ -90,8 +171,7 @@ pub fn compare_stores(
         kept: [0; 3],
         comparison: Comparison::default(),
     };
-    let mut left = left.0.entries();
-    let mut right = right.0.entries();
+    let (left, right) = (left.0, right.0);
     left.advance()?;
     right.advance()?;
     loop {
@@ -100,7 +180,7 @@ pub fn compare_stores(
             (None, None) => return Ok(collector.comparison),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some((left, _)), Some((right, _))) => left.cmp(right),
+            (Some((left, _)), Some((right, _))) => order(left, right),
         };
         let left_entry = left_entry.filter(|_| order != Ordering::Greater);
         let right_entry = right_entry.filter(|_| order != Ordering::Less);
@@ -139,42 +219,44 @@ impl Collector {
             return;
         };
         let kind = match key.first().map(|tag| tag.cmp(&ACCOUNT_TAG)) {
-            Some(Ordering::Less) | None => 0,
-            Some(Ordering::Equal) => 1,
-            Some(Ordering::Greater) => 2,
+            Some(Ordering::Less) | None => DifferenceKind::Node,
+            Some(Ordering::Equal) => DifferenceKind::Account,
+            Some(Ordering::Greater) => DifferenceKind::Text,
         };
-        if self.kept[kind] == self.kept_max {
+        if self.kept[kind as usize] == self.kept_max {
             return;
         }
-        self.kept[kind] += 1;
+        self.kept[kind as usize] += 1;
         let layout = self.layout;
         let describe = |entry: Option<RawEntry<'_>>| {
             entry.map(|(key, value)| describe_value(layout, key, value))
         };
+        let accounts = (
+            self.account(left, self.left_era),
+            self.account(right, self.right_era),
+        );
         let difference = Difference {
+            kind,
             entry: describe_key(layout, key),
+            owner: match &accounts {
+                (Some(account), _) | (None, Some(account)) => Some(account.public_key.to_string()),
+                (None, None) => None,
+            },
             left: describe(left),
             right: describe(right),
-            fields: self.fields(left, right),
+            fields: match &accounts {
+                (Some(left), Some(right)) => account_differences(left, right),
+                _ => Vec::new(),
+            },
         };
         self.comparison.differences.push(difference);
     }
 
-    fn fields(
-        &self,
-        left: Option<RawEntry<'_>>,
-        right: Option<RawEntry<'_>>,
-    ) -> Vec<FieldDifference> {
-        let account = |entry: Option<RawEntry<'_>>, era| {
-            let (key, value) = entry?;
-            match Entry::decode(self.layout, key, value) {
-                Ok(Entry::Account { bytes, .. }) => decode_account(era, bytes).ok(),
-                _ => None,
-            }
-        };
-        match (account(left, self.left_era), account(right, self.right_era)) {
-            (Some(left), Some(right)) => account_differences(&left, &right),
-            _ => Vec::new(),
+    fn account(&self, entry: Option<RawEntry<'_>>, era: Era) -> Option<Account> {
+        let (key, value) = entry?;
+        match Entry::decode(self.layout, key, value) {
+            Ok(Entry::Account { bytes, .. }) => decode_account(era, bytes).ok(),
+            _ => None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - [`prove_log`] reads back what was just written, without hashing accounts again, and compares it
 //!   with what is still in memory.
 //! - [`write_tarball`] and [`tarball_name`] pack it.
+//! - [`compare_ledgers`] says how two ledgers differ, account by account, or only in their packing.
 //! - [`StoreReader`], [`Entry`], [`write_scan`] and [`compare_stores`] look into any store, also one
 //!   written by a daemon.
 //!
@@ -19,9 +20,7 @@
 //! The only crate that names RocksDB.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod bits;
 pub mod compare;
-mod deflate;
 mod entry;
 mod error;
 mod examine;
@@ -29,13 +28,13 @@ mod files;
 mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gzip;
-mod huffman;
 mod index;
 pub mod key;
+mod ledger_diff;
 pub mod log;
 mod log_examine;
 mod log_reader;
+mod packing;
 mod payload;
 mod problem;
 mod proof;
@@ -49,7 +48,8 @@ mod unpack;
 mod writer;
 
 pub use compare::{
-    Comparison, Difference, FieldDifference, account_differences, compare_stores, stored_root,
+    Comparison, Difference, DifferenceKind, FieldDifference, account_differences, compare_stores,
+    stored_root,
 };
 pub use entry::{Entry, EntryError};
 pub use error::{StoreError, StoreErrorKind};
@@ -59,8 +59,10 @@ pub use index::{
     ACCOUNTS_MAX, AccountIndex, INDEX_BYTES_PER_ACCOUNT, entry_count, hash_node_count,
 };
 pub use key::{DepthError, Key, KeyError, KeyLayout};
+pub use ledger_diff::{LedgerComparison, LedgerSides, compare_ledgers};
 pub use log_examine::LogExaminer;
 pub use log_reader::LogDefect;
+pub use packing::packing_differences;
 pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
 pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};
 pub use readback::prove_log;

@@ -85,6 +85,9 @@ pub enum LogDefect {
         /// Its bytes.
         bytes: usize,
     },
+    /// Entries are not in the order the writer puts them in.
+    #[error("the entries are in another order than accounts, hash nodes, texts")]
+    Order,
     /// A file that does not hold what it always holds, or that should not be there.
     #[error("file `{name}` is missing, not part of a log-only store, or not what it always is")]
     File {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use blake2::Blake2b;
 use blake2::digest::consts::U32;
+use fork_compress::gzip::{self, Search};
 use fork_fs::{AtomicFile, FsError, Operation};
 use fork_ledger::binprot::empty_account_bytes;
 use fork_types::{Era, LedgerHash};
@@ -14,7 +15,6 @@ use sha3::{Digest, Sha3_256};
 use tar::{EntryType, Header};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::gzip;
 use crate::log::FILE_NAMES;
 
 const TAR_BLOCK_BYTES: usize = 512;
@@ -65,7 +65,7 @@ pub struct TarballSummary {
 /// digests as the bytes pass by. Uses all threads of the current rayon pool.
 ///
 /// Equal stores give equal bytes, on any machine and any number of threads: fixed member order,
-/// times, owners and modes, and a compressor that is part of this crate. A test pins the bytes, so
+/// times, owners and modes, and a compressor that is part of this workspace. A test pins the bytes, so
 /// that a change which changes every `s3_data_hash` is noticed.
 ///
 /// # Errors
@@ -80,14 +80,18 @@ pub fn write_tarball(store: &Path, target: &Path) -> Result<TarballSummary, Stor
     let mut sha3 = Sha3_256::new();
     let mut bytes = 0;
     let archive = Archive::new(store)?;
-    let packed = gzip::compress(archive, |part| -> Result<(), PackError> {
-        file.write_all(part)
-            .map_err(|source| file.write_error(source))?;
-        sha256.update(part);
-        sha3.update(part);
-        bytes += part.len() as u64;
-        Ok(())
-    });
+    let packed = gzip::compress(
+        archive,
+        Search::Everywhere,
+        |part| -> Result<(), PackError> {
+            file.write_all(part)
+                .map_err(|source| file.write_error(source))?;
+            sha256.update(part);
+            sha3.update(part);
+            bytes += part.len() as u64;
+            Ok(())
+        },
+    );
     match packed {
         Ok(()) => {}
         Err(PackError::Write(error)) => return Err(error.into()),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::compression::Compression;
 use crate::era::{Era, Role};
 use crate::id::{EpochSeed, LedgerHash, StateHash};
 use crate::slot::{SlotSinceGenesis, SlotSinceHardFork};
@@ -604,14 +605,18 @@ pub struct DebDocument {
     pub network_document_sha256: String,
     /// Files, sorted by path.
     pub contents: Vec<PackagedFile>,
-    /// SHA-256 of the uncompressed data tar: equal for two packages with the same payload.
+    /// Compression of both archives inside. Documents of version 1 do not say it; theirs is gzip.
+    #[serde(default)]
+    pub compression: Compression,
+    /// SHA-256 of the uncompressed data tar: equal for two packages with the same payload, however
+    /// they are compressed.
     pub payload_sha256: String,
     /// Time stamped on the files, seconds since 1970.
     pub source_date_epoch: u64,
     /// Repeated from the network document.
     pub sources_verified: bool,
 }
-document!(DebDocument, "forkpack.deb", 1, "deb.json");
+document!(DebDocument, "forkpack.deb", 2, "deb.json");
 
 /// `image.json`: a container image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -676,6 +681,7 @@ mod tests {
             git_hash: "deadbeef".to_owned(),
             network_document_sha256: "11".repeat(32),
             contents: Vec::new(),
+            compression: Compression::Xz,
             payload_sha256: "22".repeat(32),
             source_date_epoch: 0,
             sources_verified: true,
@@ -689,6 +695,17 @@ mod tests {
     }
 
     #[test]
+    fn a_package_that_does_not_say_its_compression_is_gzip() {
+        let text = String::from_utf8(deb().to_json().unwrap()).unwrap();
+        let old = text
+            .replace("\"version\": 2", "\"version\": 1")
+            .replace("\"compression\": \"xz\",", "");
+        assert_ne!(old.len(), text.len());
+        let old = DebDocument::from_json(old.as_bytes()).unwrap();
+        assert_eq!(old.compression, Compression::Gzip);
+    }
+
+    #[test]
     fn another_format_a_newer_version_and_unknown_members_are_refused() {
         let text = String::from_utf8(deb().to_json().unwrap()).unwrap();
         let other = text.replace("forkpack.deb", "forkpack.image");
@@ -696,10 +713,10 @@ mod tests {
             DebDocument::from_json(other.as_bytes()),
             Err(DocumentError::Format { .. })
         ));
-        let newer = text.replace("\"version\": 1", "\"version\": 2");
+        let newer = text.replace("\"version\": 2", "\"version\": 3");
         assert!(matches!(
             DebDocument::from_json(newer.as_bytes()),
-            Err(DocumentError::TooNew { found: 2, .. })
+            Err(DocumentError::TooNew { found: 3, .. })
         ));
         let unknown = text.replace("\"network\":", "\"surprise\": 1, \"network\":");
         assert!(matches!(

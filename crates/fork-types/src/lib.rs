@@ -5,6 +5,7 @@
 //! - [`amount`]: nanomina amounts and their decimal MINA text.
 //! - [`slot`]: slots since genesis and slots since hard fork, two types that cannot be mixed.
 //! - [`era`]: the protocol eras and the constants that go with them.
+//! - [`Compression`]: of archives.
 //! - [`fault`]: who has to act on an error, and the exit code that follows from it.
 //! - [`document`]: the JSON documents the steps hand to each other, each with a format version.
 //!
@@ -14,6 +15,7 @@
 
 pub mod amount;
 mod base58;
+mod compression;
 pub mod document;
 pub mod era;
 pub mod fault;
@@ -21,6 +23,7 @@ pub mod id;
 pub mod slot;
 
 pub use amount::{Amount, AmountError};
+pub use compression::{Compression, CompressionError};
 pub use era::{Era, EraError, Role};
 pub use fault::{Class, Fault};
 pub use id::{

@@ -413,11 +413,12 @@ pub struct ScanArgs {
 
 /// Compare two ledger stores entry by entry
 ///
-/// Prints the first differences of each kind (hash nodes, accounts, texts), accounts field by field.
-/// Ends with exit code 4 when the stores differ.
+/// Names the first difference that the others follow from, then the first ones of each kind: accounts
+/// field by field, texts, hash nodes. Of two tarballs that hold the same it says what differs in their
+/// packing. Ends with exit code 4 when they hold something else.
 #[derive(Args, Clone, Debug)]
 pub struct DiffArgs {
-    /// Ledger tarball or database directory
+    /// Ledger tarball, database directory, or directory that `migrate-ledger` wrote
     #[arg(value_name = "A")]
     pub left: PathBuf,
 

@@ -437,7 +437,13 @@ fn diff_decodes_what_differs() {
     let report = json(0, &["diff", text(&left), text(&left_directory)]);
     assert_eq!(report["equal"], true);
     let out = ended(4, &["diff", text(&left), text(&right), "--max", "2"]);
-    assert!(out.contains("account 7\n  balance: "), "{out}");
+    let key = account(8, 8).public_key;
+    assert!(
+        out.contains(&format!("\naccount 7 ({key})\n  balance: ")),
+        "{out}"
+    );
+    let first = format!("first difference: account 7 ({key}): balance: 0.000000008 -> 5\n");
+    assert!(out.contains(&first), "{out}");
     assert!(out.contains("and 34 more"), "{out}");
     let report = json(4, &["diff", text(&left), text(&right)]);
     // The account, and the nodes from its leaf to the root.
@@ -450,6 +456,43 @@ fn diff_decodes_what_differs() {
         5,
         &["diff", text(&left), text(&temporary.path().join("absent"))],
     );
+}
+
+#[test]
+fn diff_tells_packing_from_content() {
+    let temporary = tempfile::tempdir().unwrap();
+    let accounts: Vec<Account> = (1..=20).map(|number| account(number, number)).collect();
+    let (directory, left) = store(temporary.path(), &accounts);
+    assert_eq!(
+        ended(0, &["diff", text(&left), text(&left)]),
+        "equal: 152 entries\n"
+    );
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(fs::File::open(&left).unwrap())
+        .read_to_end(&mut tar)
+        .unwrap();
+    // The time of the first member, and with it the sum of its header.
+    tar[136..147].copy_from_slice(b"00000000007");
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar[..512].iter().map(|byte| u32::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let right = temporary.path().join("other.tar.gz");
+    let file = fs::File::create(&right).unwrap();
+    let mut encoder = flate2::GzBuilder::new()
+        .operating_system(3)
+        .write(file, flate2::Compression::fast());
+    encoder.write_all(&tar).unwrap();
+    encoder.finish().unwrap();
+    let report = json(0, &["diff", text(&left), text(&right)]);
+    assert_eq!(report["equal"], true);
+    assert_eq!(
+        report["first"],
+        "packing only: gzip header, operating system: 255 -> 3"
+    );
+    assert_eq!(report["packing"][1], "time of `./`: 0 -> 7");
+    // A directory has no packing.
+    let report = json(0, &["diff", text(&left), text(&directory)]);
+    assert_eq!(report["first"], Value::Null);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use fork_package::PackageVersion;
+use fork_types::Compression;
 use fork_worker::{OutputArgs, ReportingArgs};
 
 /// Suites the network's package repositories have (`scripts/debian/builder-helpers.sh` upstream
@@ -77,6 +78,11 @@ pub struct Args {
     /// Build URL to put into the description; nobody else can rebuild the same bytes then
     #[arg(long, value_name = "URL", value_parser = one_line)]
     pub build_url: Option<String>,
+
+    /// Compression of the package: gz, xz or zst. Its content is the same; ledgers are compressed
+    /// already, so the size is nearly the same too. Packages of the network are gz
+    #[arg(long, value_name = "NAME", default_value_t = Compression::Gzip, value_parser = compression)]
+    pub compression: Compression,
 
     /// Time of every file in the package, seconds since 1970 [default: the genesis time]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true, value_parser = seconds)]
@@ -209,6 +215,13 @@ fn version(text: &str) -> Result<PackageVersion, ValueError> {
     Ok(version)
 }
 
+fn compression(text: &str) -> Result<Compression, ValueError> {
+    match text.parse() {
+        Ok(Compression::None) | Err(_) => refuse("must be gz, xz or zst"),
+        Ok(compression) => Ok(compression),
+    }
+}
+
 fn one_line(text: &str) -> Result<String, ValueError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return refuse("must be printable ASCII without blanks");
@@ -294,6 +307,8 @@ mod tests {
             ("--seed-list-url=https://a b", "http or https URL"),
             ("--build-url=a b", "printable ASCII"),
             ("--source-date-epoch=-1", "number of seconds"),
+            ("--compression=lzma", "must be gz, xz or zst"),
+            ("--compression=none", "must be gz, xz or zst"),
         ] {
             let error = with(option).unwrap_err();
             assert!(

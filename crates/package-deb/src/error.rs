@@ -79,6 +79,32 @@ pub enum DebErrorKind {
         /// The document.
         path: PathBuf,
     },
+    /// Two packages that differ.
+    #[error("`{}` and `{}` differ in {differences} places", left.display(), right.display())]
+    Differ {
+        /// One.
+        left: PathBuf,
+        /// The other.
+        right: PathBuf,
+        /// Differences found.
+        differences: u64,
+    },
+    /// A directory that should hold a package.
+    #[error("`{}` holds {found} of the packages it should hold one of", path.display())]
+    NoSinglePackage {
+        /// The directory.
+        path: PathBuf,
+        /// How many it holds, in a word.
+        found: &'static str,
+    },
+    /// A package with too many files.
+    #[error("`{}` has more than {entries_max} files and directories", path.display())]
+    TooManyEntries {
+        /// The package.
+        path: PathBuf,
+        /// The limit.
+        entries_max: usize,
+    },
     /// The package read back is not the one that was to be written.
     #[error("the package just written differs from its plan: {problem}")]
     ReadBack {
@@ -118,11 +144,14 @@ impl Fault for DebError {
         match self.kind() {
             DebErrorKind::Fs(error) => error.class(),
             DebErrorKind::Package(error) => error.class(),
-            DebErrorKind::Mismatch { .. } => Class::Wrong,
-            DebErrorKind::Config { .. }
+            DebErrorKind::Mismatch { .. } | DebErrorKind::Differ { .. } => Class::Wrong,
+            DebErrorKind::TooManyEntries { .. }
+            | DebErrorKind::Config { .. }
             | DebErrorKind::NetworkName { .. }
             | DebErrorKind::TarballName { .. } => Class::BadInput,
-            DebErrorKind::MissingRole { .. } | DebErrorKind::DuplicateRole { .. } => Class::Usage,
+            DebErrorKind::MissingRole { .. }
+            | DebErrorKind::DuplicateRole { .. }
+            | DebErrorKind::NoSinglePackage { .. } => Class::Usage,
             DebErrorKind::ReadBack { .. } => Class::Internal,
         }
     }
@@ -137,7 +166,10 @@ impl Fault for DebError {
             DebErrorKind::MissingRole { .. } | DebErrorKind::DuplicateRole { .. } => {
                 "pass three directories, one each for genesis, staking and next"
             }
+            DebErrorKind::NoSinglePackage { .. } => "name the package file",
             DebErrorKind::Config { .. }
+            | DebErrorKind::Differ { .. }
+            | DebErrorKind::TooManyEntries { .. }
             | DebErrorKind::NetworkName { .. }
             | DebErrorKind::TarballName { .. } => return None,
             DebErrorKind::ReadBack { .. } => "please report this as a bug",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fork_fs::{FsError, HashingReader, Operation};
 use fork_types::document::{Document, FileRef, LedgerDocument, NetworkDocument, NetworkLedger};
 use fork_types::{LedgerHash, Role};
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha3::{Digest, Sha3_256};
@@ -254,6 +255,7 @@ impl Inputs {
             }
         }
         let mut all_verified = true;
+        let mut claimed = Vec::new();
         for role in Role::ALL {
             let (directory, document) = given
                 .remove(role.name())
@@ -263,10 +265,21 @@ impl Inputs {
             let path = self.check_ledger(network_path, directory, &document, &expected)?;
             all_verified &= document.source.verified;
             let bytes = document.tarball.file.bytes;
-            if self.tarballs.insert(expected.tarball, path).is_none() {
+            if self
+                .tarballs
+                .insert(expected.tarball, path.clone())
+                .is_none()
+            {
                 self.tarball_bytes += bytes;
             }
+            claimed.push((directory, document, path));
         }
+        // All read at once; the first that is wrong is told.
+        let checked: Vec<Result<(), DebError>> = claimed
+            .par_iter()
+            .map(|(directory, document, path)| check_tarball(directory, document, path))
+            .collect();
+        checked.into_iter().collect::<Result<(), _>>()?;
         if self.network.sources_verified != all_verified {
             return Err(DebErrorKind::Mismatch {
                 what: "whether every source ledger was verified".to_owned(),
@@ -280,7 +293,7 @@ impl Inputs {
         Ok(self)
     }
 
-    /// Compares one ledger with the network config and its tarball with both; returns the tarball.
+    /// Compares the document of a ledger with the network config; returns where its tarball is.
     fn check_ledger(
         &self,
         network_path: &Path,
@@ -322,25 +335,30 @@ impl Inputs {
             )?;
         }
         check_tarball_name(role, &tarball.file.name, &document_path)?;
-        let path = fork_fs::child(directory, &tarball.file.name)?;
-        let sides = Sides {
-            expected_in: &document_path,
-            found_in: &path,
-        };
-        let found = digest_tarball(&path)?;
-        sides.same(
-            "size in bytes",
-            &tarball.file.bytes.to_string(),
-            &found.bytes.to_string(),
-        )?;
-        sides.same("SHA-256", &tarball.file.sha256, &found.sha256)?;
-        sides.same(
-            "SHA3-256 (s3_data_hash)",
-            &tarball.s3_data_hash,
-            &found.sha3_256,
-        )?;
-        Ok(path)
+        Ok(fork_fs::child(directory, &tarball.file.name)?)
     }
+}
+
+/// Compares a tarball with the document that names it.
+fn check_tarball(directory: &Path, document: &LedgerDocument, path: &Path) -> Result<(), DebError> {
+    let tarball = &document.tarball;
+    let document_path = directory.join(LedgerDocument::FILE_NAME);
+    let sides = Sides {
+        expected_in: &document_path,
+        found_in: path,
+    };
+    let found = digest_tarball(path)?;
+    sides.same(
+        "size in bytes",
+        &tarball.file.bytes.to_string(),
+        &found.bytes.to_string(),
+    )?;
+    sides.same("SHA-256", &tarball.file.sha256, &found.sha256)?;
+    sides.same(
+        "SHA3-256 (s3_data_hash)",
+        &tarball.s3_data_hash,
+        &found.sha3_256,
+    )
 }
 
 fn json<'a, T: Deserialize<'a>>(
@@ -411,23 +429,28 @@ struct TarballDigests {
     sha3_256: String,
 }
 
-/// Both digests in one pass; tarballs are hundreds of megabytes.
+/// Both digests, each by a thread that reads the file for itself: tarballs are hundreds of megabytes,
+/// and the second one finds them in the system's cache.
 fn digest_tarball(path: &Path) -> Result<TarballDigests, FsError> {
-    let mut reader = HashingReader::new(fork_fs::open(path)?);
+    let (digested, sha3_256) = rayon::join(|| fork_fs::sha256_file(path), || sha3_256(path));
+    let digested = digested?;
+    Ok(TarballDigests {
+        bytes: digested.bytes,
+        sha256: digested.sha256,
+        sha3_256: sha3_256?,
+    })
+}
+
+fn sha3_256(path: &Path) -> Result<String, FsError> {
+    let mut input = fork_fs::open(path)?;
     let mut sha3 = Sha3_256::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(hex::encode(sha3.finalize())),
             Ok(count) => sha3.update(&buffer[..count]),
             Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => return Err(FsError::io(Operation::Read, path, source)),
         }
     }
-    let digested = reader.finish();
-    Ok(TarballDigests {
-        bytes: digested.bytes,
-        sha256: digested.sha256,
-        sha3_256: hex::encode(sha3.finalize()),
-    })
 }

@@ -29,6 +29,7 @@ mod worker;
 
 pub use args::{Args, Codename, GitHash, SUITES, SeedListUrl, ValueError, program_version_wanted};
 pub use commands::{Command, Commands, is_command};
+pub use diff::{ComparedDeb, DebDiff, DebDifference, DiffArgs, Part};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;

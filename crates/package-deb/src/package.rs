@@ -18,7 +18,7 @@ use crate::inputs::Inputs;
 const DATA_DIRECTORY: &str = "/var/lib/coda";
 const FILE_MODE: u32 = 0o644;
 /// Space needed for a package, as a multiple of its tarballs: the data member is written once to a
-/// temporary file and once into the package, and gzip gains nothing on compressed tarballs.
+/// temporary file and once into the package, and nothing is gained on compressed tarballs.
 const SPACE_FACTOR: u64 = 2;
 /// Space for everything else, in bytes.
 const SPACE_EXTRA_BYTES: u64 = 16 << 20;
@@ -67,6 +67,7 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<DebDocument, DebError
         git_hash: args.git_hash.to_string(),
         network_document_sha256: inputs.network_sha256,
         contents: written.contents,
+        compression: args.compression,
         payload_sha256: written.payload_sha256,
         source_date_epoch,
         sources_verified: inputs.network.sources_verified,
@@ -124,7 +125,7 @@ fn builder(
 ) -> Result<DebBuilder, PackageError> {
     let network = &inputs.network.network;
     let bytes = |bytes: &[u8]| FileSource::Bytes(bytes.to_vec());
-    let mut deb = DebBuilder::new(control, source_date_epoch);
+    let mut deb = DebBuilder::new(control, source_date_epoch).compressed_with(args.compression);
     let mut add =
         |name: &str, source| deb.add(&format!("{DATA_DIRECTORY}/{name}"), FILE_MODE, source);
     // The daemon loads the config that carries its own commit without being told.

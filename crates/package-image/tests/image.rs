@@ -11,7 +11,7 @@ use fork_package::{
     Attributes, DebBuilder, EntryKind, FileSource, Image, LayoutWriter, Paragraph, Selection, Tree,
 };
 use fork_types::document::{Document, ImageDocument};
-use fork_types::{Class, Fault};
+use fork_types::{Class, Compression, Fault};
 use package_image::{Args, ImageError};
 
 const FILE: Attributes = Attributes::root(0o644, 3);
@@ -58,10 +58,15 @@ fn base(root: &Path, status: &str, more: &[(&str, Option<&str>)]) -> PathBuf {
 }
 
 fn deb(root: &Path, control: &str) -> PathBuf {
+    deb_in(root, control, Compression::Gzip)
+}
+
+fn deb_in(root: &Path, control: &str, compression: Compression) -> PathBuf {
     let text = format!(
         "Package: mina-x-config\nVersion: 2\nArchitecture: all\nCodename: bookworm\n{control}"
     );
-    let mut deb = DebBuilder::new(Paragraph::parse(&text).unwrap(), 1_700_000_000);
+    let mut deb = DebBuilder::new(Paragraph::parse(&text).unwrap(), 1_700_000_000)
+        .compressed_with(compression);
     deb.add(
         "/var/lib/coda/x.json",
         0o640,
@@ -172,6 +177,21 @@ fn the_same_input_gives_the_same_bytes() {
             .contains("it is already there, in version 2"),
         "{error}"
     );
+}
+
+#[test]
+fn the_compression_of_the_package_does_not_show() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let base = base(root, "", &[]);
+    let mut made = Vec::new();
+    for compression in Compression::ALL {
+        let deb = deb_in(root, "", compression);
+        let image = make(root, &deb, &base, &["--force"]).unwrap();
+        made.push((image.package_layer_digest, image.contents));
+    }
+    made.dedup();
+    assert_eq!(made.len(), 1);
 }
 
 #[test]

@@ -242,6 +242,77 @@ fn hostile_archives_are_refused() {
     );
 }
 
+/// A package whose data member is compressed otherwise.
+fn deb_of(suffix: &str, data: &[u8]) -> Vec<u8> {
+    let mut deb = deb(&control("Package: mina-fixture-1-config\n"), b"");
+    // The header of an empty member is the last that was written.
+    deb.truncate(deb.len() - 60);
+    let name = format!("data.tar.{suffix}");
+    ar::write_member(&mut deb, &name, 0, data.len() as u64, &mut &*data).unwrap();
+    deb
+}
+
+fn encoded(compression: fork_types::Compression, parts: &[&[u8]]) -> Vec<u8> {
+    let mut encoder = fork_compress::Encoder::new(compression, Vec::new());
+    for part in parts {
+        encoder.write_all(part).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn hostile_xz_and_zstd_are_refused() {
+    use fork_types::Compression::{Xz, Zstd};
+    let whole = [header("./a", b'0', 0, ""), vec![0; 1024]].concat();
+    let file = header("./x", b'5', 0, "");
+    let zeros = vec![0; 64 << 20];
+    let bomb = |compression| {
+        encoded(
+            compression,
+            &[&file, &zeros, &zeros, &zeros, &zeros, &zeros],
+        )
+    };
+    // A stream that asks for a dictionary of 2 GiB ("The .xz File Format", section 5.3.1).
+    let xz_dictionary = {
+        let mut stream = encoded(Xz, &[b"abc"]);
+        let at = stream.windows(2).position(|two| two == [0x21, 1]).unwrap() + 2;
+        stream[at] = 38;
+        let header = 12..12 + 4 * (usize::from(stream[12]) + 1) - 4;
+        let mut crc = flate2::Crc::new();
+        crc.update(&stream[header.clone()]);
+        stream[header.end..header.end + 4].copy_from_slice(&crc.sum().to_le_bytes());
+        stream
+    };
+    // A frame with a window of 2 GiB and three bytes (RFC 8878 section 3.1.1.1).
+    let zstd_window = b"\x28\xb5\x2f\xfd\x00\xa8\x19\x00\x00abc".to_vec();
+    let two = |compression| encoded(compression, &[&whole]).repeat(2);
+    let cut = |compression| {
+        let mut bytes = encoded(compression, &[&whole]);
+        bytes.truncate(bytes.len() - 9);
+        bytes
+    };
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("xz", bomb(Xz), "it unpacks to more than"),
+        ("zst", bomb(Zstd), "it unpacks to more than"),
+        ("xz", xz_dictionary, "more memory than the limit of 80 MiB"),
+        ("zst", zstd_window, "more memory than the limit of 128 MiB"),
+        ("xz", two(Xz), "something follows the xz stream"),
+        ("zst", two(Zstd), "something follows the zstd stream"),
+        ("xz", cut(Xz), "premature eof"),
+        ("zst", cut(Zstd), "incomplete frame"),
+        ("xz", b"\x28\xb5\x2f\xfd".to_vec(), "this is no xz stream"),
+        ("zst", b"\xfd7zXZ\0".to_vec(), "the zstd stream is damaged"),
+        ("lzma", Vec::new(), "the compression of data.tar.lzma"),
+    ];
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("hostile.deb");
+    for (suffix, data, expected) in cases {
+        fs::write(&path, deb_of(suffix, &data)).unwrap();
+        let path = path.to_str().unwrap();
+        refused("--deb", path, 5, "package.readable", expected);
+    }
+}
+
 #[test]
 fn hostile_images_are_refused() {
     let sha256 = |bytes: &[u8]| format!("sha256:{}", hex::encode(Sha256::digest(bytes)));

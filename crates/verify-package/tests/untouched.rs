@@ -59,6 +59,23 @@ fn a_deb_passes() {
     assert_eq!(report.facts.files.len(), 7);
 }
 
+#[test]
+fn the_compression_does_not_matter() {
+    let directory = TempDir::new().unwrap();
+    let opened = Opened::read(&made().deb());
+    for compression in fork_types::Compression::ALL {
+        let name = made().deb();
+        let name = name.file_name().unwrap();
+        let parent = directory.path().join(compression.name());
+        fs::create_dir(&parent).unwrap();
+        let deb = parent.join(name);
+        opened.write_compressed(&deb, compression);
+        let report = Run::new(made(), "--deb", deb.to_str().unwrap()).report();
+        assert_passed(&report, &["image.dpkg-status", "image.content"]);
+        dpkg_agrees(&report);
+    }
+}
+
 /// Which ledgers' stores were read with RocksDB, of a report in which nothing failed.
 fn with_rocksdb(report: &ReportDocument) -> [bool; 3] {
     assert_passed(report, &["image.dpkg-status", "image.content"]);

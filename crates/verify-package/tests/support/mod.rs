@@ -237,7 +237,13 @@ impl Opened {
 
     /// Builds the package again, with right checksums.
     pub fn write(&self, target: &Path) {
-        let mut builder = DebBuilder::new(self.control.clone(), self.mtime);
+        self.write_compressed(target, fork_types::Compression::Gzip);
+    }
+
+    /// As [`Self::write`].
+    pub fn write_compressed(&self, target: &Path, compression: fork_types::Compression) {
+        let mut builder =
+            DebBuilder::new(self.control.clone(), self.mtime).compressed_with(compression);
         for (path, (bytes, mode)) in &self.files {
             builder
                 .add(path, *mode, FileSource::Bytes(bytes.clone()))

@@ -109,6 +109,20 @@ struct Sequence {
     distance: u16,
 }
 
+/// Bytes at the start of a block in which matches are looked for before the whole of it is searched.
+const PROBE_BYTES: usize = 4 << 10;
+
+/// Where matches are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// In every block. Ledgers, whose digests are published, are packed like this.
+    Everywhere,
+    /// Not in blocks that look compressed already: all byte values are about equally frequent, and
+    /// there is next to no match in the first [`PROBE_BYTES`]. Such blocks are stored, four times as
+    /// fast as finding out that nothing helps. What is lost is what would repeat farther on.
+    WhereItPays,
+}
+
 /// A compressor with its buffers.
 pub(crate) struct Deflater {
     /// The low 16 bits of the last position of each hash; whatever else they could mean is sorted
@@ -131,20 +145,45 @@ impl Deflater {
 
     /// Appends the blocks of `input`, which refer to nothing before it. Unless `is_last`, they end
     /// at a whole byte, so that what is compressed apart can be put together.
-    pub(crate) fn compress(&mut self, input: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    pub(crate) fn compress(
+        &mut self,
+        input: &[u8],
+        search: Search,
+        is_last: bool,
+        out: &mut Vec<u8>,
+    ) {
         self.table.fill(0);
         let mut bits = BitWriter::new(out);
         let mut start = 0;
         while start < input.len() {
             let end = input.len().min(start + BLOCK_BYTES);
-            self.find_matches(input, start, end);
-            self.write_block(&input[start..end], is_last && end == input.len(), &mut bits);
+            let is_final = is_last && end == input.len();
+            if search == Search::WhereItPays && self.looks_compressed(input, start, end) {
+                bits.stored(&input[start..end], is_final);
+            } else {
+                self.find_matches(input, start, end);
+                self.write_block(&input[start..end], is_final, &mut bits);
+            }
             start = end;
         }
         if !is_last || input.is_empty() {
             bits.stored(&[], is_last);
         }
         bits.finish();
+    }
+
+    /// Whether the block is not worth the search. A function of the input alone, as all here.
+    fn looks_compressed(&mut self, input: &[u8], start: usize, end: usize) -> bool {
+        if !is_flat(&input[start..end]) {
+            return false;
+        }
+        self.find_matches(input, start, end.min(start + PROBE_BYTES));
+        let matched: usize = self
+            .sequences
+            .iter()
+            .map(|one| usize::from(one.length))
+            .sum();
+        matched < PROBE_BYTES / 32
     }
 
     /// Splits the block into literals and matches, and counts the symbols.
@@ -379,6 +418,32 @@ const fn distance_extra_bits(symbol: usize) -> u32 {
     if symbol < 4 { 0 } else { symbol as u32 / 2 - 1 }
 }
 
+/// Whether a code for single bytes would save less than about half a percent.
+///
+/// Counts that differ from equal ones give an entropy of about `8 - chi² / (2 n ln 2)` bits a byte,
+/// where chi² is `256 / n * sum of squares - n`; a sixteenth of `n` for it means 0.045 bits.
+pub(crate) fn is_flat(block: &[u8]) -> bool {
+    // Four tables, because the same byte twice in a row would wait for itself.
+    let mut counts = [[0_u32; 256]; 4];
+    let (fours, rest) = block.as_chunks::<4>();
+    for four in fours {
+        for (table, byte) in counts.iter_mut().zip(four) {
+            table[usize::from(*byte)] += 1;
+        }
+    }
+    for byte in rest {
+        counts[0][usize::from(*byte)] += 1;
+    }
+    let squares: u64 = (0..256)
+        .map(|byte| {
+            let count: u32 = counts.iter().map(|table| table[byte]).sum();
+            u64::from(count) * u64::from(count)
+        })
+        .sum();
+    let bytes = block.len() as u64;
+    16 * 256 * squares < 17 * bytes * bytes
+}
+
 fn load(input: &[u8], at: usize) -> u64 {
     match input.get(at..).and_then(<[u8]>::first_chunk) {
         Some(bytes) => u64::from_le_bytes(*bytes),
@@ -419,7 +484,13 @@ mod tests {
 
     fn compressed(input: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        Deflater::new().compress(input, true, &mut out);
+        Deflater::new().compress(input, Search::Everywhere, true, &mut out);
+        out
+    }
+
+    fn compressed_where_it_pays(input: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        Deflater::new().compress(input, Search::WhereItPays, true, &mut out);
         out
     }
 
@@ -514,12 +585,39 @@ mod tests {
     }
 
     #[test]
+    fn only_what_cannot_be_compressed_is_stored_untried() {
+        let stored = |input: &[u8]| Deflater::new().looks_compressed(input, 0, input.len());
+        assert!(stored(&noise(BLOCK_BYTES, 1)));
+        // Once compressed is enough.
+        let text: Vec<u8> = noise(400_000, 7)
+            .chunks(2)
+            .map(|pair| pair[0].min(pair[1]))
+            .collect();
+        assert!(stored(&compressed(&text)[..BLOCK_BYTES]));
+        assert!(!stored(&text[..BLOCK_BYTES]));
+        assert!(!stored(&vec![0; BLOCK_BYTES]));
+        // Flat, but full of matches.
+        assert!(!stored(&noise(1000, 1).repeat(131)));
+        // Half of the values: one bit of eight is saved.
+        let masked: Vec<u8> = noise(BLOCK_BYTES, 2)
+            .iter()
+            .map(|byte| byte & 127)
+            .collect();
+        assert!(!stored(&masked));
+        let mixed = [noise(BLOCK_BYTES, 3), text, noise(3 * BLOCK_BYTES, 4)].concat();
+        let (quick, thorough) = (compressed_where_it_pays(&mixed), compressed(&mixed));
+        assert_eq!(inflated(&quick), mixed);
+        assert!(quick.len() < thorough.len() + 4096);
+    }
+
+    #[test]
     fn parts_make_a_whole() {
         let parts = [noise(1000, 1), vec![1; 5000], vec![], b"end".repeat(50)];
         let mut deflater = Deflater::new();
         let mut out = Vec::new();
         for (number, part) in parts.iter().enumerate() {
-            deflater.compress(part, number + 1 == parts.len(), &mut out);
+            let is_last = number + 1 == parts.len();
+            deflater.compress(part, Search::WhereItPays, is_last, &mut out);
         }
         assert_eq!(inflated(&out), parts.concat());
     }
@@ -535,7 +633,8 @@ mod tests {
                     noise(period, seed).into_iter().map(|byte| byte & mask).collect();
                 input.extend(pattern.iter().cycle().take(length));
             }
-            prop_assert_eq!(inflated(&compressed(&input)), input);
+            prop_assert_eq!(&inflated(&compressed(&input)), &input);
+            prop_assert_eq!(inflated(&compressed_where_it_pays(&input)), input);
         }
     }
 }

@@ -13,25 +13,30 @@
 use std::io::{self, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-use rayon::prelude::*;
 
+pub use crate::deflate::Search;
 use crate::deflate::{BLOCK_BYTES, Deflater};
+use crate::waves;
 
 /// Input of a chunk. Plain accounts do not care, but zkApps repeat verification keys from farther
 /// away: see the measurements in the crate's `deflate` module.
 const CHUNK_BYTES: usize = 8 * BLOCK_BYTES;
-
-/// Chunks of each of the two waves, per thread; more than one, because they take different times.
-/// A chunk needs up to 3 MB of buffers.
-const CHUNKS_PER_THREAD: usize = 2;
 
 /// What is decompressed at a time when a chunk is checked.
 const CHECK_BYTES: usize = 64 << 10;
 
 /// A chunk that does not decompress to its input: a bug of the compressor, or a defect of the
 /// machine.
-#[derive(Debug)]
-pub(crate) struct Defective;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defective;
+
+impl From<Defective> for io::Error {
+    fn from(_: Defective) -> Self {
+        Self::other(
+            "the compressed bytes do not unpack to their input: a bug, or a defect of this machine",
+        )
+    }
+}
 
 /// A last block of fixed codes without content.
 const EMPTY_LAST_BLOCK: [u8; 2] = [3, 0];
@@ -48,88 +53,25 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// # Errors
 ///
 /// Gives the errors of `source` and `sink`, and [`Defective`].
-pub(crate) fn compress<E: From<io::Error> + From<Defective> + Send>(
+pub fn compress<E: From<io::Error> + From<Defective> + Send>(
     mut source: impl Read + Send,
+    search: Search,
     mut sink: impl FnMut(&[u8]) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let mut crc = Crc::new();
-    let mut current = Wave::default();
-    let mut other = Wave::default();
     sink(&HEADER)?;
-    let mut more = current.fill(&mut source)?;
-    while !current.is_empty() {
-        let (passed, ()) = rayon::join(
-            || -> Result<bool, E> {
-                other.drain(&mut crc, &mut sink)?;
-                Ok(more && other.fill(&mut source)?)
-            },
-            || current.compress(),
-        );
-        more = passed?;
-        std::mem::swap(&mut current, &mut other);
-    }
-    other.drain(&mut crc, &mut sink)?;
+    waves::run(
+        &mut source,
+        || Chunk::new(search),
+        |chunk: &Chunk| chunk.hand_over(&mut crc, &mut sink),
+    )?;
     sink(&crc.sum().to_le_bytes())?;
     sink(&crc.amount().to_le_bytes())
 }
 
-/// Chunks that are compressed together.
-#[derive(Default)]
-struct Wave {
-    /// The first `filled` are in use, the others keep their buffers.
-    chunks: Vec<Chunk>,
-    filled: usize,
-}
-
-impl Wave {
-    fn is_empty(&self) -> bool {
-        self.filled == 0
-    }
-
-    /// Reads chunks; returns whether there are more behind them. The last one of all is shorter
-    /// than the others, so it is empty when they come out even.
-    fn fill(&mut self, source: &mut impl Read) -> io::Result<bool> {
-        self.chunks
-            .resize_with(CHUNKS_PER_THREAD * rayon::current_num_threads(), Chunk::new);
-        for chunk in &mut self.chunks {
-            chunk.input.clear();
-            source
-                .take(CHUNK_BYTES as u64)
-                .read_to_end(&mut chunk.input)?;
-            self.filled += 1;
-            if chunk.is_last() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn compress(&mut self) {
-        self.chunks[..self.filled]
-            .par_iter_mut()
-            .with_max_len(1)
-            .for_each(Chunk::compress);
-    }
-
-    /// Hands over what was compressed.
-    fn drain<E: From<Defective>>(
-        &mut self,
-        crc: &mut Crc,
-        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for chunk in &self.chunks[..self.filled] {
-            if !chunk.is_good {
-                return Err(Defective.into());
-            }
-            crc.combine(&chunk.crc);
-            sink(&chunk.output)?;
-        }
-        self.filled = 0;
-        Ok(())
-    }
-}
-
+/// A part of the input and of the member; needs up to 3 MB of buffers.
 struct Chunk {
+    search: Search,
     input: Vec<u8>,
     output: Vec<u8>,
     crc: Crc,
@@ -139,9 +81,28 @@ struct Chunk {
     is_good: bool,
 }
 
+impl waves::Chunk for Chunk {
+    const BYTES: usize = CHUNK_BYTES;
+
+    fn input(&mut self) -> &mut Vec<u8> {
+        &mut self.input
+    }
+
+    fn work(&mut self) {
+        self.crc.reset();
+        self.crc.update(&self.input);
+        self.output.clear();
+        let is_last = self.is_last();
+        self.deflater
+            .compress(&self.input, self.search, is_last, &mut self.output);
+        self.is_good = self.decompresses_to_input(is_last);
+    }
+}
+
 impl Chunk {
-    fn new() -> Self {
+    fn new(search: Search) -> Self {
         Self {
+            search,
             input: Vec::with_capacity(CHUNK_BYTES),
             output: Vec::new(),
             crc: Crc::new(),
@@ -156,14 +117,16 @@ impl Chunk {
         self.input.len() < CHUNK_BYTES
     }
 
-    fn compress(&mut self) {
-        self.crc.reset();
-        self.crc.update(&self.input);
-        self.output.clear();
-        let is_last = self.is_last();
-        self.deflater
-            .compress(&self.input, is_last, &mut self.output);
-        self.is_good = self.decompresses_to_input(is_last);
+    fn hand_over<E: From<Defective>>(
+        &self,
+        crc: &mut Crc,
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.is_good {
+            return Err(Defective.into());
+        }
+        crc.combine(&self.crc);
+        sink(&self.output)
     }
 
     fn decompresses_to_input(&mut self, is_last: bool) -> bool {
@@ -210,12 +173,7 @@ mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
-
-    impl From<Defective> for io::Error {
-        fn from(_: Defective) -> Self {
-            Self::other("defective")
-        }
-    }
+    use crate::waves::Chunk as _;
 
     fn compressed(input: &[u8], threads: usize) -> Vec<u8> {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -224,7 +182,7 @@ mod tests {
             .unwrap();
         let mut out = Vec::new();
         pool.install(|| {
-            compress::<io::Error>(input, |bytes| {
+            compress::<io::Error>(input, Search::WhereItPays, |bytes| {
                 out.extend_from_slice(bytes);
                 Ok(())
             })
@@ -268,11 +226,11 @@ mod tests {
     #[test]
     fn a_chunk_that_decompresses_to_something_else_is_not_handed_over() {
         for is_last in [false, true] {
-            let mut chunk = Chunk::new();
+            let mut chunk = Chunk::new(Search::Everywhere);
             let length = if is_last { 300_000 } else { CHUNK_BYTES };
             chunk.input.resize(length, 7);
             chunk.input[length / 2..].fill(9);
-            chunk.compress();
+            chunk.work();
             assert!(chunk.is_good);
             assert!(!chunk.decompresses_to_input(!is_last), "the end is marked");
             chunk.input[length / 3] ^= 1;
@@ -286,12 +244,10 @@ mod tests {
             assert!(chunk.decompresses_to_input(is_last));
             chunk.output.push(0);
             assert!(!chunk.decompresses_to_input(is_last), "a byte too much");
-            let mut wave = Wave::default();
             chunk.is_good = false;
-            wave.chunks.push(chunk);
-            wave.filled = 1;
-            let drained = wave.drain::<io::Error>(&mut Crc::new(), &mut |_| Ok(()));
-            assert_eq!(drained.unwrap_err().to_string(), "defective");
+            let handed = chunk.hand_over::<io::Error>(&mut Crc::new(), &mut |_| Ok(()));
+            let problem = handed.unwrap_err().to_string();
+            assert!(problem.contains("do not unpack to"), "{problem}");
         }
     }
 
@@ -304,11 +260,11 @@ mod tests {
             }
         }
         let nowhere = |_: &[u8]| Ok(());
-        assert!(compress::<io::Error>(Broken, nowhere).is_err());
+        assert!(compress::<io::Error>(Broken, Search::Everywhere, nowhere).is_err());
         let full = |bytes: &[u8]| match bytes.len() {
             10 => Ok(()),
             _ => Err(io::Error::other("full")),
         };
-        assert!(compress::<io::Error>(&[1; 100][..], full).is_err());
+        assert!(compress::<io::Error>(&[1; 100][..], Search::Everywhere, full).is_err());
     }
 }
