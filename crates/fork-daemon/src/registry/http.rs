@@ -134,7 +134,9 @@ impl Connection {
         let follow = redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS_MAX {
                 attempt.error("it redirects in circles")
-            } else if !plain && attempt.url().scheme() != "https" {
+            } else if !(attempt.url().scheme() == "https"
+                || plain && attempt.url().scheme() == "http")
+            {
                 attempt.error("it redirects to an address without TLS")
             } else {
                 attempt.follow()
@@ -299,7 +301,7 @@ impl Connection {
             }
             // When all is sent, the registry may have to hash and move it.
             let patience = if now == bytes {
-                deadline
+                self.options.store_deadline(bytes)
             } else {
                 self.options.idle_timeout
             };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Slowest line that is put up with.
 const BYTES_PER_SECOND_MIN: u64 = 128 << 10;
+/// Slowest registry that is put up with when it has all of a blob and hashes and moves it.
+const STORED_BYTES_PER_SECOND_MIN: u64 = 8 << 20;
 
 /// Deadlines and limits. Every value bounds something, so that no call waits for ever.
 #[derive(Clone, Debug)]
@@ -49,6 +51,12 @@ impl RegistryOptions {
     pub(super) fn deadline(&self, bytes: u64) -> Duration {
         self.request_timeout
             .saturating_add(Duration::from_secs(bytes / BYTES_PER_SECOND_MIN))
+    }
+
+    /// Time for a registry to answer when it has so many bytes.
+    pub(super) fn store_deadline(&self, bytes: u64) -> Duration {
+        self.request_timeout
+            .saturating_add(Duration::from_secs(bytes / STORED_BYTES_PER_SECOND_MIN))
     }
 
     /// Whether a host, with its port if there is one, is talked to without TLS.
