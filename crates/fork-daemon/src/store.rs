@@ -13,7 +13,7 @@ mod key;
 mod local;
 mod options;
 mod remote;
-mod secrets;
+pub(crate) mod secrets;
 mod trouble;
 mod upload;
 mod url;

@@ -13,13 +13,13 @@ use crate::limit::{Limited, UNPACKED_BYTES_MAX, unpacked_bytes_max};
 use crate::oci::{self, Descriptor, Digest, ImageConfig, Index, Manifest};
 use crate::tar_reader::{DataEntry, TarReader};
 
-/// Largest JSON blob read. Configs of images with a hundred layers have 50 kB. As values it may take
-/// eighty times its size in memory.
-pub(crate) const JSON_BYTES_MAX: u64 = 2 << 20;
+/// Largest JSON blob read, in bytes. Configs of images with a hundred layers have 50 kB. As values it
+/// may take eighty times its size in memory.
+pub const JSON_BYTES_MAX: u64 = 2 << 20;
 /// Indexes inside indexes followed; `docker buildx` makes two levels.
-const INDEX_DEPTH_MAX: usize = 4;
+pub const INDEX_DEPTH_MAX: usize = 4;
 /// Most layers; the kernel's overlay file system stacks at most 500, Docker 127.
-const LAYERS_MAX: usize = 500;
+pub const LAYERS_MAX: usize = 500;
 
 /// Which image of several to take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +30,37 @@ pub struct Selection<'a> {
     pub architecture: Option<&'a str>,
 }
 
+impl Selection<'_> {
+    /// The one image that is meant among the entries of an index, by architecture; the tag is not
+    /// looked at. What is attached to images is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the problem when not exactly one is left.
+    pub fn choose(&self, candidates: Vec<Descriptor>) -> Result<Descriptor, String> {
+        let of_platform = |one: &Descriptor| match (&one.platform, self.architecture) {
+            (Some(platform), Some(wanted)) => platform.architecture == wanted,
+            // buildx puts attestations beside the images, as manifests of platform `unknown`.
+            (Some(platform), None) => platform.architecture != "unknown",
+            (None, _) => true,
+        };
+        let mut fitting: Vec<Descriptor> = candidates
+            .into_iter()
+            .filter(|one| !one.is_artifact() && of_platform(one))
+            .collect();
+        fitting.dedup_by(|a, b| a.digest == b.digest);
+        match (fitting.pop(), fitting.len()) {
+            (Some(one), 0) => Ok(one),
+            (None, _) => Err(format!("it holds no image {}", wanted(*self))),
+            (Some(_), others) => Err(format!(
+                "it holds {} images {}; name one",
+                others + 1,
+                wanted(*self)
+            )),
+        }
+    }
+}
+
 /// Compression of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -37,6 +68,19 @@ pub enum Compression {
     None,
     /// Gzip.
     Gzip,
+}
+
+impl Compression {
+    /// The compression that a layer's media type names; `None` for what is not read here, such as
+    /// zstd, encrypted layers and layers that lie elsewhere.
+    #[must_use]
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            oci::LAYER | oci::DOCKER_LAYER => Some(Self::None),
+            oci::LAYER_GZIP | oci::DOCKER_LAYER_GZIP => Some(Self::Gzip),
+            _ => None,
+        }
+    }
 }
 
 /// Where a layer lies, and what it must hash to.
@@ -193,14 +237,7 @@ impl Image {
         fork_fs::read_limited(&directory.join("oci-layout"), JSON_BYTES_MAX)?;
         let bytes = fork_fs::read_limited(&directory.join("index.json"), JSON_BYTES_MAX)?;
         let index: Index = parse_json(directory, "index.json", &bytes)?;
-        let mut candidates = index.manifests;
-        if let Some(tag) = selection.tag {
-            candidates.retain(|one| {
-                one.annotations
-                    .get(oci::REF_NAME)
-                    .is_some_and(|name| name == tag)
-            });
-        }
+        let candidates = tagged(index.manifests, selection);
         let descriptor = resolve(directory, candidates, selection, 0)?;
         let manifest: Manifest = read_blob(directory, "manifest", &descriptor)?;
         let config: ImageConfig = read_blob(directory, "config", &manifest.config)?;
@@ -259,16 +296,10 @@ fn layer_source(
     layer: Descriptor,
     diff_id: &Digest,
 ) -> Result<LayerSource, PackageError> {
-    let compression = match layer.media_type.as_str() {
-        oci::LAYER | oci::DOCKER_LAYER => Compression::None,
-        oci::LAYER_GZIP | oci::DOCKER_LAYER_GZIP => Compression::Gzip,
-        other => {
-            return Err(PackageError::unsupported(
-                directory,
-                format!("layer type {}", other.escape_debug()),
-            ));
-        }
-    };
+    let compression = Compression::of(&layer.media_type).ok_or_else(|| {
+        let feature = format!("layer type {}", layer.media_type.escape_debug());
+        PackageError::unsupported(directory, feature)
+    })?;
     let path = blob_path(directory, &layer.digest);
     let bytes = fork_fs::file_bytes(&path)?;
     if bytes != layer.size {
@@ -288,8 +319,19 @@ fn layer_source(
     ))
 }
 
-pub(crate) fn blob_path(directory: &Path, digest: &Digest) -> PathBuf {
+/// Where a layout keeps a blob.
+#[must_use]
+pub fn blob_path(directory: &Path, digest: &Digest) -> PathBuf {
     directory.join("blobs").join("sha256").join(digest.hex())
+}
+
+/// The entries with the tag that is wanted, or all.
+pub(crate) fn tagged(mut entries: Vec<Descriptor>, selection: Selection<'_>) -> Vec<Descriptor> {
+    if let Some(tag) = selection.tag {
+        let is_it = |one: &Descriptor| one.annotations.get(oci::REF_NAME).is_some_and(|n| n == tag);
+        entries.retain(is_it);
+    }
+    entries
 }
 
 fn read_blob<T: DeserializeOwned>(
@@ -297,48 +339,33 @@ fn read_blob<T: DeserializeOwned>(
     what: &str,
     descriptor: &Descriptor,
 ) -> Result<T, PackageError> {
+    parse_json(directory, what, &read_bytes(directory, what, descriptor)?)
+}
+
+/// A small blob whose digest was checked.
+pub(crate) fn read_bytes(
+    directory: &Path,
+    what: &str,
+    descriptor: &Descriptor,
+) -> Result<Vec<u8>, PackageError> {
     let bytes = fork_fs::read_limited(&blob_path(directory, &descriptor.digest), JSON_BYTES_MAX)?;
     let mut reader = HashingReader::new(bytes.as_slice());
     // Reading from memory cannot fail.
     let _ = io::copy(&mut reader, &mut io::sink());
     require(directory, what, &descriptor.digest, &reader.finish().sha256)?;
-    parse_json(directory, what, &bytes)
+    Ok(bytes)
 }
 
 /// Picks the one manifest that is meant, following indexes.
-fn resolve(
+pub(crate) fn resolve(
     directory: &Path,
     candidates: Vec<Descriptor>,
     selection: Selection<'_>,
     depth: usize,
 ) -> Result<Descriptor, PackageError> {
-    let of_platform = |one: &Descriptor| match (&one.platform, selection.architecture) {
-        (Some(platform), Some(wanted)) => platform.architecture == wanted,
-        // buildx puts attestations beside the images, as manifests of platform `unknown`.
-        (Some(platform), None) => platform.architecture != "unknown",
-        (None, _) => true,
-    };
-    let mut fitting: Vec<Descriptor> = candidates.into_iter().filter(of_platform).collect();
-    fitting.dedup_by(|a, b| a.digest == b.digest);
-    let one = match (fitting.pop(), fitting.len()) {
-        (Some(one), 0) => one,
-        (None, _) => {
-            return Err(PackageError::malformed(
-                directory,
-                format!("it holds no image {}", wanted(selection)),
-            ));
-        }
-        (Some(_), others) => {
-            return Err(PackageError::malformed(
-                directory,
-                format!(
-                    "it holds {} images {}; name one",
-                    others + 1,
-                    wanted(selection)
-                ),
-            ));
-        }
-    };
+    let one = selection
+        .choose(candidates)
+        .map_err(|problem| PackageError::malformed(directory, problem))?;
     match one.media_type.as_str() {
         oci::MANIFEST | oci::DOCKER_MANIFEST => Ok(one),
         oci::INDEX | oci::DOCKER_INDEX if depth < INDEX_DEPTH_MAX => {

@@ -1,5 +1,6 @@
 //! Writes OCI image layouts.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -131,15 +132,34 @@ impl LayoutWriter {
         layers: &[WrittenLayer],
         tag: &str,
     ) -> Result<(Manifest, Descriptor), PackageError> {
+        let (manifest, descriptor) = self.put_manifest(config, layers, tag)?;
+        self.put_index(vec![descriptor.clone()])?;
+        Ok((manifest, descriptor))
+    }
+
+    /// Writes config and manifest; returns the manifest and the entry that the index is to have for
+    /// it. [`Self::put_index`] makes the layout complete.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn put_manifest(
+        &self,
+        config: &ImageConfig,
+        layers: &[WrittenLayer],
+        tag: &str,
+    ) -> Result<(Manifest, Descriptor), PackageError> {
         let manifest = Manifest {
             schema_version: 2,
             media_type: Some(oci::MANIFEST.to_owned()),
+            artifact_type: None,
             config: self.put_json(config, oci::CONFIG)?,
             layers: layers
                 .iter()
                 .map(|layer| layer.descriptor.clone())
                 .collect(),
-            annotations: std::collections::BTreeMap::new(),
+            subject: None,
+            annotations: BTreeMap::new(),
         };
         let mut descriptor = self.put_json(&manifest, oci::MANIFEST)?;
         descriptor.platform = Some(Platform {
@@ -155,15 +175,58 @@ impl LayoutWriter {
         descriptor
             .annotations
             .insert(oci::REF_NAME.to_owned(), tag.to_owned());
+        Ok((manifest, descriptor))
+    }
+
+    /// Attaches a file to a manifest: a manifest of its own that names the other as its subject (OCI
+    /// image specification 1.1). Returns the entry that the index is to have for it, and the file's
+    /// descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn put_attachment(
+        &self,
+        subject: &Descriptor,
+        artifact_type: &str,
+        content: &[u8],
+        annotations: BTreeMap<String, String>,
+    ) -> Result<(Descriptor, Descriptor), PackageError> {
+        let file = self.put_bytes(content, artifact_type)?;
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(oci::MANIFEST.to_owned()),
+            artifact_type: Some(artifact_type.to_owned()),
+            config: self.put_bytes(b"{}", oci::EMPTY)?,
+            layers: vec![file.clone()],
+            subject: Some(Descriptor::new(
+                &subject.media_type,
+                subject.digest.clone(),
+                subject.size,
+            )),
+            annotations: annotations.clone(),
+        };
+        let mut descriptor = self.put_json(&manifest, oci::MANIFEST)?;
+        descriptor.artifact_type = manifest.artifact_type;
+        descriptor.annotations = annotations;
+        Ok((descriptor, file))
+    }
+
+    /// Writes the index, which makes the layout complete.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn put_index(self, manifests: Vec<Descriptor>) -> Result<(), PackageError> {
         let index = Index {
             schema_version: 2,
             media_type: Some(oci::INDEX.to_owned()),
-            manifests: vec![descriptor.clone()],
+            manifests,
         };
         let index = self.json(&index)?;
         fork_fs::write_atomic(&self.root.join("index.json"), &index)?;
         fork_fs::write_atomic(&self.root.join("oci-layout"), oci::LAYOUT_FILE.as_bytes())?;
-        Ok((manifest, descriptor))
+        Ok(())
     }
 
     fn new_blob(&self) -> Result<AtomicFile, PackageError> {
@@ -202,8 +265,12 @@ impl LayoutWriter {
         value: &impl Serialize,
         media_type: &str,
     ) -> Result<Descriptor, PackageError> {
+        self.put_bytes(&self.json(value)?, media_type)
+    }
+
+    fn put_bytes(&self, bytes: &[u8], media_type: &str) -> Result<Descriptor, PackageError> {
         let mut blob = HashingWriter::new(self.new_blob()?);
-        blob.write_all(&self.json(value)?)
+        blob.write_all(bytes)
             .map_err(|source| FsError::io(Operation::Write, &self.root, source))?;
         let (blob, digested) = blob.finish();
         self.commit(blob, &digested, media_type)

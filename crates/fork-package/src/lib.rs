@@ -43,6 +43,7 @@ mod layout;
 mod limit;
 mod paths;
 mod rootfs;
+mod stored;
 mod tar_reader;
 mod tar_writer;
 mod tree;
@@ -52,10 +53,14 @@ pub use deb_reader::DebReader;
 pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;
 pub use error::{PackageError, PackageErrorKind};
-pub use image::{Compression, Image, LayerSource, Selection};
+pub use image::{
+    Compression, INDEX_DEPTH_MAX, Image, JSON_BYTES_MAX, LAYERS_MAX, LayerSource, Selection,
+    blob_path,
+};
 pub use layout::{LayerTar, LayoutWriter, WrittenLayer};
 pub use paths::safe_path;
 pub use rootfs::Rootfs;
+pub use stored::{StoredImage, StoredManifest};
 pub use tar_reader::{DataEntry, DataEntryKind, TarReader};
 pub use tar_writer::{Attributes, EntryKind, NameStyle, TarWriter};
 pub use tree::{Node, Tree};

@@ -30,6 +30,8 @@ pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.ta
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// Annotation that holds a tag in an index.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// Media type of the config of a manifest that is no image: `{}`.
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Content of the file `oci-layout`.
 pub const LAYOUT_FILE: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
@@ -46,6 +48,15 @@ pub struct Digest(String);
 
 impl Digest {
     const PREFIX: &'static str = "sha256:";
+
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = fork_fs::HashingWriter::new(std::io::sink());
+        // Writing to a sink cannot fail.
+        let _ = std::io::Write::write_all(&mut hasher, bytes);
+        Self(format!("{}{}", Self::PREFIX, hasher.finish().1.sha256))
+    }
 
     /// The hexadecimal part, which is also the name of the blob.
     #[must_use]
@@ -104,6 +115,9 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Size in bytes.
     pub size: u64,
+    /// What the manifest holds when it is no image, in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// Platform, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -120,9 +134,17 @@ impl Descriptor {
             media_type: media_type.to_owned(),
             digest,
             size,
+            artifact_type: None,
             platform: None,
             annotations: BTreeMap::new(),
         }
+    }
+
+    /// Whether it says that it is no image but something attached to one.
+    #[must_use]
+    pub fn is_artifact(&self) -> bool {
+        // Some tools repeat the type of an image's config there.
+        self.artifact_type.as_deref().is_some_and(|t| t != CONFIG)
     }
 }
 
@@ -160,10 +182,16 @@ pub struct Manifest {
     /// [`MANIFEST`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// What it holds when it is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The config blob.
     pub config: Descriptor,
     /// Layer blobs, lowest first.
     pub layers: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

@@ -125,6 +125,9 @@ macro_rules! document {
 }
 
 mod capture;
+mod image;
+
+pub use image::{ImageAttachment, ImageBase, ImageDocument};
 
 pub use capture::{
     CaptureRecord, Chosen, ChosenBy, DaemonView, DaemonVote, JudgedCandidate, Refusal, SeenBlock,
@@ -617,49 +620,6 @@ pub struct DebDocument {
     pub sources_verified: bool,
 }
 document!(DebDocument, "forkpack.deb", 2, "deb.json");
-
-/// `image.json`: a container image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageDocument {
-    /// `forkpack.image`.
-    pub format: String,
-    /// Format version.
-    pub version: u32,
-    /// Digest of the image manifest, `sha256:…`.
-    pub manifest_digest: String,
-    /// Digest of the image config, `sha256:…`.
-    pub config_digest: String,
-    /// Tag the image carries in its index.
-    pub tag: String,
-    /// Kind and digest of the base.
-    pub base: ImageBase,
-    /// Digest of the compressed layer that holds the package, `sha256:…`.
-    pub package_layer_digest: String,
-    /// The package inside.
-    pub deb: FileRef,
-    /// Docker archive written beside the layout, if one was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub docker_archive: Option<FileRef>,
-    /// Files of the package as they lie in the image.
-    pub contents: Vec<PackagedFile>,
-    /// Repeated from the package document.
-    pub sources_verified: bool,
-}
-document!(ImageDocument, "forkpack.image", 1, "image.json");
-
-/// What an image was built on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageBase {
-    /// `oci`, `docker-archive` or `rootfs`.
-    pub kind: String,
-    /// Manifest digest of the base, or of the layer made from a root file system.
-    pub digest: String,
-    /// Operating system as the base says it (`PRETTY_NAME`), if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub os: Option<String>,
-}
 
 #[cfg(test)]
 mod tests {

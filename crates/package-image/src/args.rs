@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Parser;
+use fork_daemon::registry::{ImageReference, is_tag};
 use fork_worker::{OutputArgs, ReportingArgs};
 
-/// Longest tag (OCI distribution specification).
-const TAG_BYTES_MAX: usize = 128;
+use crate::remote::{PushTarget, RegistryArgs};
+
 /// Repository name when `--tag` gives only a tag; upstream's network images are called so.
 const REPOSITORY: &str = "mina-daemon";
 
@@ -16,17 +17,20 @@ const REPOSITORY: &str = "mina-daemon";
 ///
 /// Writes an OCI image layout with `image.json` to a new directory: the base's layers and one more,
 /// which holds the package's files and dpkg's database as `dpkg -i` would have left it. Entrypoint,
-/// command, environment and labels of the base are kept. The same input gives the same bytes. A run
-/// that is interrupted leaves nothing at the output path.
+/// command, environment and labels of the base are kept. The same input gives the same bytes. A list of
+/// what is in the image (SPDX) and a statement of how it came to be (in-toto, SLSA) are attached to
+/// it. A run that is interrupted leaves nothing at the output path. No network is needed unless a
+/// registry is named.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "package-image", version)]
+#[command(name = "package-image", version, after_help = COMMANDS)]
 pub struct Args {
     /// Package, or directory that `package-deb` wrote
     #[arg(long, value_name = "FILE|DIR")]
     pub deb: PathBuf,
 
-    /// Image to build on: oci:DIR (an OCI layout), docker-archive:FILE (from `docker save`) or
-    /// rootfs:DIR (a root file system, such as debootstrap makes)
+    /// Image to build on: oci:DIR (an OCI layout), docker-archive:FILE (from `docker save`),
+    /// rootfs:DIR (a root file system, such as debootstrap makes), or an image in a registry,
+    /// [docker://]HOST/NAME:TAG or [docker://]HOST/NAME@DIGEST; of a tag, image.json has the digest
     #[arg(long, value_name = "REF")]
     pub base: BaseRef,
 
@@ -50,14 +54,30 @@ pub struct Args {
     #[arg(long, value_name = "TAG")]
     pub tag: Option<Tag>,
 
+    /// Push the image when it is made: HOST/NAME[:TAG], as `package-image push` does
+    #[arg(long, value_name = "REF")]
+    pub push: Option<PushTarget>,
+
     /// Time of the image and of dpkg's files, seconds since 1970 [default: the package's]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true, value_parser = clap::value_parser!(u64).range(..=SECONDS_MAX))]
     pub source_date_epoch: Option<u64>,
+
+    /// How to talk to registries
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// How to report
     #[command(flatten)]
     pub reporting: ReportingArgs,
 }
+
+/// What comes after the options in the help.
+const COMMANDS: &str = "\
+Commands, instead of the options above:
+  package-image push DIR REF              copy an image from a layout into a registry
+  package-image pull REF DIR              copy an image from a registry into a layout
+  package-image promote REF@DIGEST TAG... give tags to an image that is in a registry
+  package-image help COMMAND";
 
 /// What a tar header's eleven octal digits can hold.
 const SECONDS_MAX: u64 = 0o77_777_777_777;
@@ -67,9 +87,15 @@ const SECONDS_MAX: u64 = 0o77_777_777_777;
 pub enum ValueError {
     /// A base of another kind.
     #[error(
-        "`{found}` is not oci:DIR, docker-archive:FILE or rootfs:DIR; registry references are not read yet: copy the image first, for example with `skopeo copy docker://IMAGE oci:DIR`"
+        "`{found}` is not oci:DIR, docker-archive:FILE, rootfs:DIR or [docker://]HOST/NAME:TAG (with the host written out, as in docker.io/library/debian:bookworm)"
     )]
     Base {
+        /// The text.
+        found: String,
+    },
+    /// A base in a registry without tag and digest.
+    #[error("`{found}` has neither tag nor digest: write HOST/NAME:TAG or HOST/NAME@sha256:DIGEST")]
+    Unspecific {
         /// The text.
         found: String,
     },
@@ -81,7 +107,7 @@ pub enum ValueError {
     },
     /// A tag the registries do not take.
     #[error(
-        "`{found}` is not a tag: up to {TAG_BYTES_MAX} letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, after an optional NAME:"
+        "`{found}` is not a tag: up to 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, after an optional NAME:"
     )]
     Tag {
         /// The text.
@@ -98,6 +124,8 @@ pub enum BaseRef {
     DockerArchive(PathBuf),
     /// A root file system.
     Rootfs(PathBuf),
+    /// An image in a registry.
+    Registry(ImageReference),
 }
 
 impl FromStr for BaseRef {
@@ -107,12 +135,21 @@ impl FromStr for BaseRef {
         let other = || ValueError::Base {
             found: text.to_owned(),
         };
-        let (kind, path) = text.split_once(':').ok_or_else(other)?;
+        let (kind, path) = text.split_once(':').unwrap_or((text, ""));
         let make = match kind {
             "oci" => Self::Oci,
             "docker-archive" => Self::DockerArchive,
             "rootfs" => Self::Rootfs,
-            _ => return Err(other()),
+            _ => {
+                let name = text.strip_prefix("docker://").unwrap_or(text);
+                let reference: ImageReference = name.parse().map_err(|_| other())?;
+                if reference.tag().is_none() && reference.digest().is_none() {
+                    return Err(ValueError::Unspecific {
+                        found: text.to_owned(),
+                    });
+                }
+                return Ok(Self::Registry(reference));
+            }
         };
         if path.is_empty() {
             return Err(ValueError::Empty {
@@ -149,10 +186,6 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let (name, tag) = text.rsplit_once(':').unwrap_or((REPOSITORY, text));
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let tag_is_plain = tag.len() <= TAG_BYTES_MAX
-            && tag.bytes().next().is_some_and(word)
-            && tag.bytes().all(|byte| word(byte) || b".-".contains(&byte));
         let name_is_plain = name
             .bytes()
             .next()
@@ -160,7 +193,7 @@ impl FromStr for Tag {
             && name.bytes().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-/:".contains(&byte)
             });
-        if !tag_is_plain || !name_is_plain {
+        if !is_tag(tag) || !name_is_plain {
             return Err(ValueError::Tag {
                 found: text.chars().take(160).collect(),
             });
@@ -197,6 +230,12 @@ mod tests {
         Args::command().debug_assert();
         let args = parse("--base", "rootfs:/a:b").unwrap();
         assert_eq!(args.base, BaseRef::Rootfs(PathBuf::from("/a:b")));
+        for base in ["docker://localhost:5000/a:1", "localhost:5000/a:1"] {
+            let BaseRef::Registry(reference) = parse("--base", base).unwrap().base else {
+                panic!("{base}");
+            };
+            assert_eq!(reference.to_string(), "localhost:5000/a:1");
+        }
         let tag = parse("--tag", "registry:5000/a/b:1.0-x")
             .unwrap()
             .tag
@@ -218,15 +257,23 @@ mod tests {
     #[test]
     fn bad_values_are_usage_errors() {
         for (option, value, message) in [
-            (
-                "--base",
-                "debian:bookworm",
-                "registry references are not read yet",
-            ),
+            ("--base", "debian:bookworm", "with the host written out"),
             (
                 "--base",
                 "base.tar",
-                "is not oci:DIR, docker-archive:FILE or rootfs:DIR",
+                "is not oci:DIR, docker-archive:FILE, rootfs:DIR or [docker://]HOST/NAME:TAG",
+            ),
+            (
+                "--base",
+                "docker://localhost:5000/a",
+                "neither tag nor digest",
+            ),
+            ("--base", "docker://debian:12", "with the host written out"),
+            ("--push", "a/b:1", "names no image in a registry"),
+            (
+                "--push",
+                "localhost/a@sha256:00",
+                "names no image in a registry",
             ),
             ("--base", "oci:", "no path after `oci:`"),
             ("--tag", "a b", "is not a tag"),

@@ -139,15 +139,33 @@ impl<'a> Database<'a> {
     ///
     /// Fails when the file is not text.
     pub fn pretty_name(&self) -> Result<Option<String>, ImageError> {
+        self.os_release("PRETTY_NAME")
+    }
+
+    /// A value of `os-release`, such as `ID` or `VERSION_ID`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file is not text.
+    pub fn os_release(&self, name: &str) -> Result<Option<String>, ImageError> {
         for path in OS_RELEASE {
             if let Some(text) = text(self.tree, path)? {
                 let value = text
                     .lines()
-                    .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+                    .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
                 return Ok(value.map(|value| value.trim_matches(['"', '\'']).to_owned()));
             }
         }
         Ok(None)
+    }
+
+    /// The packages that are installed: their control data, by name and architecture.
+    #[must_use]
+    pub fn packages(&self) -> Vec<&Paragraph> {
+        let mut packages: Vec<&Paragraph> =
+            self.installed().map(|(one, _)| &one.paragraph).collect();
+        packages.sort_by_key(|one| (one.get("Package"), one.get("Architecture")));
+        packages
     }
 
     /// Whether `dpkg -i` of this package would succeed here without running anything.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fork_daemon::registry::RegistryError;
 use fork_fs::FsError;
 use fork_package::PackageError;
 use fork_types::{Class, Fault};
@@ -21,6 +22,9 @@ pub enum ImageErrorKind {
     /// The package or the base could not be read, or the image not be written.
     #[error(transparent)]
     Package(PackageError),
+    /// A registry, or the line to it.
+    #[error(transparent)]
+    Registry(RegistryError),
     /// Two sources that should agree do not.
     #[error("{what} of `{}` is {found}, expected {expected}", path.display())]
     Mismatch {
@@ -63,6 +67,20 @@ pub enum ImageErrorKind {
     NoTag {
         /// The version.
         version: String,
+    },
+    /// A tag too long for the digest to stand behind it.
+    #[error(
+        "tag `{tag}` is longer than 115 characters: the digest of the image must fit behind it"
+    )]
+    LongTag {
+        /// The tag.
+        tag: String,
+    },
+    /// An image in a layout that has no tag, and none was named.
+    #[error("no tag is named, and the image in `{}` has none", path.display())]
+    Untagged {
+        /// The layout.
+        path: PathBuf,
     },
     /// The docker archive is already there.
     #[error("`{}` already exists", path.display())]
@@ -112,17 +130,26 @@ impl From<PackageError> for ImageError {
     }
 }
 
+impl From<RegistryError> for ImageError {
+    fn from(error: RegistryError) -> Self {
+        ImageErrorKind::Registry(error).into()
+    }
+}
+
 impl Fault for ImageError {
     fn class(&self) -> Class {
         match self.kind() {
             ImageErrorKind::Fs(error) => error.class(),
             ImageErrorKind::Package(error) => error.class(),
+            ImageErrorKind::Registry(error) => error.class(),
             ImageErrorKind::Mismatch { .. } | ImageErrorKind::Refused { .. } => Class::Wrong,
             ImageErrorKind::NotDebian { .. }
             | ImageErrorKind::NeedsRunning { .. }
             | ImageErrorKind::Time { .. } => Class::BadInput,
             ImageErrorKind::UnknownArchitecture
             | ImageErrorKind::NoTag { .. }
+            | ImageErrorKind::LongTag { .. }
+            | ImageErrorKind::Untagged { .. }
             | ImageErrorKind::ArchiveExists { .. } => Class::Usage,
             ImageErrorKind::ReadBack { .. } => Class::Internal,
         }
@@ -132,6 +159,7 @@ impl Fault for ImageError {
         let hint = match self.kind() {
             ImageErrorKind::Fs(error) => return error.hint(),
             ImageErrorKind::Package(error) => return error.hint(),
+            ImageErrorKind::Registry(error) => return error.hint(),
             ImageErrorKind::Mismatch { .. } => {
                 "pass files that belong together; run the step that made them again"
             }
@@ -146,6 +174,8 @@ impl Fault for ImageError {
             }
             ImageErrorKind::UnknownArchitecture => "pass --architecture",
             ImageErrorKind::NoTag { .. } => "pass --tag",
+            ImageErrorKind::LongTag { .. } => "pass a shorter --tag",
+            ImageErrorKind::Untagged { .. } => "write HOST/NAME:TAG",
             ImageErrorKind::ArchiveExists { .. } => {
                 "name another --docker-archive, or pass --force to replace it"
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fork_daemon::registry::ImageReference;
 use fork_fs::{FsError, HashingReader, Operation, StagedDir};
 use fork_package::oci::{Digest, History, ImageConfig};
 use fork_package::{
@@ -13,9 +14,12 @@ use fork_package::{
 use fork_types::document::{FileRef, ImageBase, ImageDocument, PackagedFile};
 
 use crate::args::{Args, BaseRef, Tag};
+use crate::describe::{Facts, attach};
 use crate::dpkg::{self, Database};
 use crate::error::{ImageError, ImageErrorKind};
 use crate::payload::{Payload, PayloadEntry};
+use crate::remote::{PushTarget, push};
+use crate::tags::{check_length, unique_tag};
 
 /// Architectures by dpkg's name and by the images'.
 const ARCHITECTURES: [(&str, &str); 7] = [
@@ -33,6 +37,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// A base whose layers already lie in the output.
 struct Base {
     kind: &'static str,
+    /// With the digest of what a name in a registry meant.
+    reference: Option<ImageReference>,
     digest: Digest,
     config: ImageConfig,
     layers: Vec<WrittenLayer>,
@@ -40,14 +46,14 @@ struct Base {
 }
 
 /// Makes the image: reads package and base, checks that dpkg would install the one on the other,
-/// writes the layout with its document to a new directory, reads the new layer back. `note` is told
-/// what is being done.
+/// writes the layout with its document to a new directory, reads the new layer back, and pushes the
+/// image if that is asked for. `note` is told what is being done.
 ///
 /// # Errors
 ///
 /// Fails on unreadable, damaged or contradicting input, when dpkg would refuse the package or have
 /// to run something, when an output exists, and when the disk refuses; then nothing is left at the
-/// output path.
+/// output path. Fails also when a registry does; an image that could not be pushed stays there.
 pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageError> {
     let output = StagedDir::create(&args.output.output, args.output.force)?;
     let archive = archive_paths(args, &output)?;
@@ -59,6 +65,7 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
         Some(tag) => tag.clone(),
         None => default_tag(&payload)?,
     };
+    check_length(tag.tag())?;
 
     let layout = LayoutWriter::create(output.path())?;
     note("copying the base");
@@ -76,23 +83,43 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
 
     let Base {
         kind,
+        reference,
         digest,
         mut config,
         mut layers,
         ..
     } = base;
-    describe(&mut config, &payload, &digest, &created);
+    label(&mut config, &payload, &digest, &created);
     config.push_layer(
         layer.diff_id.clone(),
         History {
-            created: Some(created),
+            created: Some(created.clone()),
             created_by: Some(format!("package-image: dpkg -i {}", payload.file.name)),
             ..History::default()
         },
     );
     let package_layer_digest = layer.descriptor.digest.to_string();
     layers.push(layer);
-    let (manifest, descriptor) = layout.finish(&config, &layers, tag.tag())?;
+    let (manifest, descriptor) = layout.put_manifest(&config, &layers, tag.tag())?;
+    let base = ImageBase {
+        kind: kind.to_owned(),
+        reference: reference.map(|reference| reference.to_string()),
+        digest: digest.to_string(),
+        os: database.pretty_name()?,
+    };
+    note("describing the image");
+    let facts = Facts {
+        payload: &payload,
+        database: &database,
+        base: &base,
+        base_digest: &digest,
+        architecture: &config.architecture,
+        manifest_digest: &descriptor.digest,
+        seconds,
+        created: &created,
+    };
+    let (entries, attachments) = attach(&layout, &descriptor, &facts)?;
+    layout.put_index(std::iter::once(descriptor.clone()).chain(entries).collect())?;
     let docker_archive = match archive {
         None => None,
         Some((path, name)) => {
@@ -108,13 +135,11 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
         manifest_digest: descriptor.digest.to_string(),
         config_digest: manifest.config.digest.to_string(),
         tag: tag.tag().to_owned(),
-        base: ImageBase {
-            kind: kind.to_owned(),
-            digest: digest.to_string(),
-            os: database.pretty_name()?,
-        },
+        unique_tag: unique_tag(tag.tag(), &descriptor.digest)?,
+        base,
         package_layer_digest,
         contents: payload.contents(),
+        attachments,
         sources_verified: payload
             .document
             .as_ref()
@@ -124,7 +149,24 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
     };
     output.write_document(&document)?;
     output.commit()?;
+    if let Some(target) = &args.push {
+        push_built(args, target, &document, note)?;
+    }
     Ok(document)
+}
+
+/// Pushes the image under the tags of its document, or those that the target names.
+fn push_built(
+    args: &Args,
+    target: &PushTarget,
+    document: &ImageDocument,
+    note: &dyn Fn(&str),
+) -> Result<(), ImageError> {
+    let selection = Selection {
+        tag: Some(&document.tag),
+        architecture: None,
+    };
+    push(&args.output.output, selection, target, &args.registry, note).map(drop)
 }
 
 /// Where to write the docker archive, and its name in the document: relative inside the output
@@ -207,6 +249,21 @@ impl Base {
                 Self::copy("docker-archive", image, layout)
             }
             BaseRef::Rootfs(path) => Self::from_rootfs(path, args, layout, seconds, note),
+            BaseRef::Registry(reference) => {
+                let scratch = tempfile::tempdir_in(scratch)
+                    .map_err(|source| FsError::io(Operation::CreateDirectory, scratch, source))?;
+                let pushed_to = args.push.as_ref().map(|target| target.0.registry());
+                let registry = args.registry.open_base(reference.registry(), pushed_to)?;
+                let selection = Selection {
+                    tag: None,
+                    ..selection
+                };
+                let pulled = registry.pull(reference, selection, false, scratch.path(), note)?;
+                let image = Image::open_layout(scratch.path(), Selection::default())?;
+                let mut base = Self::copy("registry", image, layout)?;
+                base.reference = Some(reference.pinned(pulled.top_digest));
+                Ok(base)
+            }
         }
     }
 
@@ -218,6 +275,7 @@ impl Base {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             kind,
+            reference: None,
             digest: image.digest,
             config: image.config,
             sources: layers.iter().map(|layer| layout.source(layer)).collect(),
@@ -253,6 +311,7 @@ impl Base {
         config.push_layer(layer.diff_id.clone(), history);
         Ok(Self {
             kind: "rootfs",
+            reference: None,
             digest: layer.descriptor.digest.clone(),
             config,
             sources: vec![layout.source(&layer)],
@@ -282,6 +341,7 @@ fn settle_architecture(
                 BaseRef::Oci(path) | BaseRef::DockerArchive(path) | BaseRef::Rootfs(path) => {
                     path.clone()
                 }
+                BaseRef::Registry(reference) => reference.to_string().into(),
             },
             expected: base.config.architecture.clone(),
             found: own,
@@ -291,7 +351,7 @@ fn settle_architecture(
     }
 }
 
-fn describe(config: &mut ImageConfig, payload: &Payload, base: &Digest, created: &str) {
+fn label(config: &mut ImageConfig, payload: &Payload, base: &Digest, created: &str) {
     config.created = Some(created.to_owned());
     for (name, value) in [
         ("org.opencontainers.image.base.digest", base.to_string()),

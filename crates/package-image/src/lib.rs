@@ -6,7 +6,7 @@
 //!
 //! It runs nothing: a package with maintainer scripts, or one that would start a trigger, is
 //! refused, and so is everything that dpkg itself would refuse (unmet dependencies, conflicts,
-//! files of other packages). It talks to no registry.
+//! files of other packages). [`Commands`] push, pull and tag images in registries.
 #![cfg_attr(
     test,
     allow(
@@ -18,12 +18,20 @@
 )]
 
 mod args;
+mod commands;
+mod describe;
 mod dpkg;
 mod error;
 mod image;
 mod payload;
+mod provenance;
+mod remote;
+mod sbom;
+mod tags;
 mod worker;
 
 pub use args::{Args, BaseRef, Tag, ValueError};
+pub use commands::{Command, Commands, is_command};
 pub use error::{ImageError, ImageErrorKind};
 pub use image::package;
+pub use remote::{PromoteArgs, PullArgs, PushArgs, PushTarget, RegistryArgs};

@@ -11,6 +11,7 @@ use fork_package::{
     DataEntry, DataEntryKind, DebReader, PackageError, PackageErrorKind, PackageVersion, Paragraph,
 };
 use fork_types::document::{DebDocument, Document, FileRef, PackagedFile};
+use sha1::{Digest as _, Sha1};
 
 use crate::error::{ImageError, ImageErrorKind};
 
@@ -49,6 +50,8 @@ pub struct PayloadEntry {
     pub entry: DataEntry,
     /// SHA-256 of its content, for files.
     pub sha256: String,
+    /// SHA-1 of its content, for files: SPDX wants one.
+    pub sha1: String,
     offset: u64,
 }
 
@@ -80,12 +83,13 @@ impl Payload {
         let mtime = reader.mtime();
         let payload_sha256 = reader.read_data(|entry, content| {
             let mut content = HashingReader::new(content);
-            copy(&mut content, &mut spool, &path, scratch)?;
+            let sha1 = copy(&mut content, &mut spool, &path, scratch)?;
             let content = content.finish();
             order.push(entry.path.clone());
             let payload = PayloadEntry {
                 entry: entry.clone(),
                 sha256: content.sha256,
+                sha1,
                 offset,
             };
             offset += content.bytes;
@@ -211,19 +215,24 @@ fn locate(deb: &Path) -> Result<(PathBuf, FileRef, Option<DebDocument>), ImageEr
     Ok((deb.to_owned(), file, None))
 }
 
+/// Copies a file's content; returns its SHA-1.
 fn copy(
     content: &mut impl Read,
     spool: &mut File,
     path: &Path,
     scratch: &Path,
-) -> Result<(), FsError> {
+) -> Result<String, FsError> {
     let mut buffer = vec![0; 1 << 17];
+    let mut sha1 = Sha1::new();
     loop {
         match content.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => spool
-                .write_all(&buffer[..count])
-                .map_err(|source| FsError::io(Operation::Write, scratch, source))?,
+            Ok(0) => return Ok(format!("{:x}", sha1.finalize())),
+            Ok(count) => {
+                sha1.update(&buffer[..count]);
+                spool
+                    .write_all(&buffer[..count])
+                    .map_err(|source| FsError::io(Operation::Write, scratch, source))?;
+            }
             Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => return Err(FsError::io(Operation::Read, path, source)),
         }

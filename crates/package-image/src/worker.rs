@@ -29,8 +29,9 @@ fn human(document: &ImageDocument) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "tag {}\n  manifest {}\n  config   {}\n  layer    {}\n  base     {} {} ({})",
+        "tag {}\n  unique   {}\n  manifest {}\n  config   {}\n  layer    {}\n  base     {} {} ({})",
         document.tag,
+        document.unique_tag,
         document.manifest_digest,
         document.config_digest,
         document.package_layer_digest,
@@ -38,6 +39,16 @@ fn human(document: &ImageDocument) -> String {
         document.base.digest,
         document.base.os.as_deref().unwrap_or("unknown system"),
     );
+    if let Some(reference) = &document.base.reference {
+        let _ = writeln!(text, "           {reference}");
+    }
+    for attachment in &document.attachments {
+        let _ = writeln!(
+            text,
+            "  attached {} ({}, {} bytes)",
+            attachment.manifest_digest, attachment.artifact_type, attachment.bytes
+        );
+    }
     for file in &document.contents {
         let _ = writeln!(text, "  {} {:>12} {}", file.mode, file.bytes, file.path);
     }

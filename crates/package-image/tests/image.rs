@@ -2,81 +2,17 @@
 #![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
+mod small;
+
+use std::path::Path;
 use std::process::Command;
 
 use clap::Parser;
-use fork_package::oci::{History, ImageConfig};
-use fork_package::{
-    Attributes, DebBuilder, EntryKind, FileSource, Image, LayoutWriter, Paragraph, Selection, Tree,
-};
+use fork_package::{DebBuilder, Image, Paragraph, Selection, Tree};
 use fork_types::document::{Document, ImageDocument};
 use fork_types::{Class, Compression, Fault};
 use package_image::{Args, ImageError};
-
-const FILE: Attributes = Attributes::root(0o644, 3);
-const DIRECTORY: Attributes = Attributes::root(0o755, 3);
-const DPKG: &str =
-    "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n\n";
-
-/// A base of a status file and some more files (sorted, with their parents).
-fn base(root: &Path, status: &str, more: &[(&str, Option<&str>)]) -> PathBuf {
-    let directory = root.join("base");
-    let layout = LayoutWriter::create(&directory).unwrap();
-    let status = format!("{DPKG}{status}");
-    let mut files: Vec<(&str, Option<&str>)> = vec![
-        ("etc", None),
-        ("etc/os-release", Some("NAME=x\nPRETTY_NAME=\"Test 1\"\n")),
-        ("var", None),
-        ("var/lib", None),
-        ("var/lib/dpkg", None),
-        ("var/lib/dpkg/status", Some(&status)),
-    ];
-    files.extend(more);
-    files.sort_unstable();
-    let layer = layout
-        .put_layer(|tar| -> Result<(), fork_package::PackageError> {
-            for (path, content) in &files {
-                match content {
-                    None => tar.append(path, EntryKind::Directory, DIRECTORY)?,
-                    Some(text) if text.starts_with("-> ") => {
-                        tar.append(path, EntryKind::Symlink { target: &text[3..] }, FILE)?;
-                    }
-                    Some(text) => tar.append_bytes(path, FILE, text.as_bytes())?,
-                }
-            }
-            Ok(())
-        })
-        .unwrap();
-    let mut config = ImageConfig::empty("amd64");
-    let runtime = config.config.get_or_insert_default();
-    runtime.insert("Entrypoint".to_owned(), vec!["/entrypoint.sh"].into());
-    config.set_label("theirs", "kept");
-    config.push_layer(layer.diff_id.clone(), History::default());
-    layout.finish(&config, &[layer], "base").unwrap();
-    directory
-}
-
-fn deb(root: &Path, control: &str) -> PathBuf {
-    deb_in(root, control, Compression::Gzip)
-}
-
-fn deb_in(root: &Path, control: &str, compression: Compression) -> PathBuf {
-    let text = format!(
-        "Package: mina-x-config\nVersion: 2\nArchitecture: all\nCodename: bookworm\n{control}"
-    );
-    let mut deb = DebBuilder::new(Paragraph::parse(&text).unwrap(), 1_700_000_000)
-        .compressed_with(compression);
-    deb.add(
-        "/var/lib/coda/x.json",
-        0o640,
-        FileSource::Bytes(b"{}".to_vec()),
-    )
-    .unwrap();
-    let path = root.join("x.deb");
-    deb.write(&path).unwrap();
-    path
-}
+use small::{base, deb, deb_in};
 
 fn make(root: &Path, deb: &Path, base: &Path, more: &[&str]) -> Result<ImageDocument, ImageError> {
     let mut line = vec![
@@ -358,7 +294,7 @@ fn exit_codes_of_the_binary() {
             "debian:bookworm",
             "b",
             2,
-            "registry references are not read yet",
+            "with the host written out",
         ),
         (
             &root.join("nowhere.deb"),

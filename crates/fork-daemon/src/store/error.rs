@@ -61,7 +61,7 @@ pub enum Trouble {
 
 /// What a storage service or the line said, without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause(pub(super) String);
+pub struct Cause(pub(crate) String);
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,12 +16,12 @@ const SECRET_BYTES_MIN: usize = 5;
 const MESSAGE_BYTES_MAX: usize = 400;
 
 /// Cuts secrets out of what others say.
-pub(super) struct Secrets(Vec<String>);
+pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     /// Learns the secrets in an environment.
     pub(super) fn of(environment: impl Iterator<Item = (String, String)>) -> Self {
-        let mut values: Vec<String> = environment
+        let values = environment
             .filter(|(name, value)| {
                 PREFIXES.iter().any(|prefix| name.starts_with(prefix))
                     && SECRET_NAMES.iter().any(|part| name.contains(part))
@@ -29,13 +29,19 @@ impl Secrets {
             })
             .map(|(_, value)| value)
             .collect();
+        Self::of_values(values)
+    }
+
+    /// Takes these for secrets.
+    pub(crate) fn of_values(mut values: Vec<String>) -> Self {
+        values.retain(|value| !value.is_empty());
         // Longest first: one secret may be part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         Self(values)
     }
 
     /// A message without secrets, user names and queries of URLs, line breaks and excess.
-    pub(super) fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
             text = text.replace(secret.as_str(), HIDDEN);
