@@ -32,3 +32,5 @@ pub use commands::{Command, Commands, is_command};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;
+pub use publish::{CheckReport, PublishArgs, PublishError, PublishReport, PublishedPackage};
+pub use upload::{UploadError, UploadLedgersArgs, UploadReport, UploadedLedger};
