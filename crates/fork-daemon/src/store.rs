@@ -14,6 +14,7 @@ mod local;
 mod options;
 mod remote;
 pub(crate) mod secrets;
+mod swap;
 mod trouble;
 mod upload;
 mod url;
@@ -31,6 +32,7 @@ pub use fork_fs::Digested;
 
 pub use self::error::{Action, Cause, StoreError, Trouble};
 pub use self::options::StoreOptions;
+pub use self::swap::Version;
 pub use self::url::StoreUrl;
 
 use self::download::Download;
@@ -114,6 +116,12 @@ impl Store {
             url: url.clone(),
             backend,
         })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &StoreUrl {
+        &self.url
     }
 
     /// Reads a small object whole; `None` when there is none of that name.
@@ -209,6 +217,51 @@ impl Store {
             Backend::Local(local) => local.replace(key, bytes),
             Backend::Remote(remote) => {
                 runtime()?.block_on(remote.replace(key, Bytes::copy_from_slice(bytes)))
+            }
+        }
+    }
+
+    /// Reads a small object whole, and which state of it that is; `None` when there is none of that
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_version(
+        &self,
+        key: &str,
+        bytes_max: u64,
+    ) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
+        key::check(key)?;
+        match &self.backend {
+            Backend::Local(local) => local.read_version(key, bytes_max),
+            Backend::Remote(remote) => runtime()?.block_on(remote.read_version(key, bytes_max)),
+        }
+    }
+
+    /// Stores a small object in place of exactly the state that [`Self::read_version`] gave, or of
+    /// none for `None`; says whether it did. Of any number of concurrent callers that read the same
+    /// state at most one is told `true`, unless they store the same bytes.
+    ///
+    /// A directory takes a lock for the moment of the exchange, which ends with the process; a caller
+    /// that finds it taken is told `false`. A bucket needs a service that knows conditional writes:
+    /// `If-Match` of S3, generations of GCS.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store refuses, and when the object reads back as another that nobody else
+    /// stored.
+    pub fn replace_if(
+        &self,
+        key: &str,
+        expected: Option<&Version>,
+        bytes: &[u8],
+    ) -> Result<bool, StoreError> {
+        key::check(key)?;
+        match &self.backend {
+            Backend::Local(local) => local.replace_if(key, expected, bytes),
+            Backend::Remote(remote) => {
+                runtime()?.block_on(remote.replace_if(key, expected, Bytes::copy_from_slice(bytes)))
             }
         }
     }

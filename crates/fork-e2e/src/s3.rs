@@ -73,7 +73,7 @@ pub struct Seen {
     pub path: String,
     /// Its query; empty when there is none.
     pub query: String,
-    /// Whether it writes only if there is no such object.
+    /// Whether it writes only if there is no such object, or only in place of a certain one.
     pub conditional: bool,
     /// First byte it asks for.
     pub range_start: Option<u64>,
@@ -314,7 +314,7 @@ impl Shared {
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
-            conditional: header("if-none-match").is_some(),
+            conditional: header("if-none-match").is_some() || header("if-match").is_some(),
             range_start: header("range")
                 .and_then(|range| range.strip_prefix("bytes="))
                 .and_then(|range| range.split('-').next())

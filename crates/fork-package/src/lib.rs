@@ -4,6 +4,7 @@
 //! - [`DebBuilder`] and [`DebReader`]: the binary package format, streamed; a package never has to
 //!   fit in memory.
 //! - [`control`], [`version`], [`relation`]: control data and what it means.
+//! - [`apt`]: what stands in a package repository.
 //! - [`LayoutWriter`], [`Image`]: OCI image layouts and docker archives, written and read.
 //! - [`Rootfs`]: a directory as a base layer; [`Tree`]: what a stack of layers looks like from
 //!   inside a container.
@@ -25,6 +26,7 @@
     )
 )]
 
+pub mod apt;
 pub mod ar;
 pub mod control;
 pub mod gzip;

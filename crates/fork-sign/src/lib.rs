@@ -5,6 +5,7 @@
 //! - [`Envelope`]: a DSSE envelope around such bytes. Any number of people sign the same bytes;
 //!   signatures are added ([`Envelope::sign`]) and brought together ([`Envelope::merge`]).
 //! - [`TrustedKeys`], [`Envelope::verify`]: how many *distinct* trusted keys signed.
+//! - [`openpgp`]: signatures as apt checks them.
 //! - [`SecretKey`], [`PublicKey`]: ed25519, in the PEM files that OpenSSL writes and reads.
 //!
 //! Nothing here reads files, a clock or the environment, or makes random numbers: seeds and keys are
@@ -27,6 +28,7 @@ mod canonical;
 mod envelope;
 mod error;
 mod key;
+pub mod openpgp;
 mod statement;
 mod verify;
 

@@ -377,7 +377,13 @@ fn https_url(url: &str) -> String {
     }
 }
 
-fn fetch(url: &str) -> Result<(Box<dyn Read + Send>, u64), InputError> {
+/// Opens a URL: its bytes as the server sends them, and how many there are (0 when the server does not
+/// say). [`Input::open`] is the one to use for inputs; this one is for looking at what others get.
+///
+/// # Errors
+///
+/// Fails when the server cannot be reached, or answers with anything but the file.
+pub fn fetch(url: &str) -> Result<(Box<dyn Read + Send>, u64), InputError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .build()

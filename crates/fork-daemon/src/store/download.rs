@@ -56,6 +56,11 @@ impl Download {
         self.meta.size
     }
 
+    /// What the service says of the object.
+    pub(super) fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
     /// The next bytes, none of them empty; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let idle = self.remote.options.idle_timeout;

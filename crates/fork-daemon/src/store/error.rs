@@ -210,14 +210,14 @@ impl Fault for StoreError {
                     "the service did not answer in time; run the same command again, what is \
                      stored already stays"
                 }
-                Trouble::NoBucket => "create the bucket, or check --store",
+                Trouble::NoBucket => "create the bucket, or check the URL",
                 Trouble::Missing => "somebody else removed it; run the same command again",
                 Trouble::Exists => "run the same command again",
                 Trouble::Denied | Trouble::Credentials => return Some(credentials_hint(store)),
                 Trouble::Refused => {
-                    "check --store, the region and the endpoint (one without TLS needs \
+                    "check the URL, the region and the endpoint (one without TLS needs \
                      AWS_ALLOW_HTTP=true); the service must know conditional writes \
-                     (If-None-Match: *)"
+                     (If-None-Match: *, If-Match)"
                 }
             },
             Self::Changed { .. } => "run the same command again",

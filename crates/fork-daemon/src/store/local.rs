@@ -32,6 +32,10 @@ impl Local {
         })
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn store(&self) -> String {
         self.root.display().to_string()
     }

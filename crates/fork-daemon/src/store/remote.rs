@@ -12,7 +12,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Location;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult,
+};
 
 use super::connect::{self, Service};
 use super::download::Download;
@@ -169,9 +171,19 @@ impl Remote {
         key: &str,
         bytes_max: u64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(mut download) = Download::open(self, key).await? else {
+        let Some(download) = Download::open(self, key).await? else {
             return Ok(None);
         };
+        self.read_download(key, download, bytes_max).await.map(Some)
+    }
+
+    /// Reads a small object that is open already.
+    pub(super) async fn read_download(
+        &self,
+        key: &str,
+        mut download: Download,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, StoreError> {
         if download.size() > bytes_max {
             return Err(StoreError::TooLarge {
                 store: self.name.clone(),
@@ -184,7 +196,7 @@ impl Remote {
         while let Some(chunk) = download.next().await? {
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Some(bytes))
+        Ok(bytes)
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
@@ -231,6 +243,16 @@ impl Remote {
     }
 
     async fn put(&self, key: &str, bytes: &Bytes, mode: PutMode) -> Result<(), Failure> {
+        self.put_version(key, bytes, mode).await.map(|_| ())
+    }
+
+    /// Stores bytes and gives back what the service calls this state of the object.
+    pub(super) async fn put_version(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        mode: PutMode,
+    ) -> Result<PutResult, Failure> {
         let location = self.location(key);
         self.attempt(bytes.len() as u64, || {
             let payload = PutPayload::from(bytes.clone());
@@ -238,7 +260,6 @@ impl Remote {
             self.objects.put_opts(&location, payload, options)
         })
         .await
-        .map(|_| ())
     }
 
     pub(super) async fn create(
@@ -279,7 +300,7 @@ impl Remote {
     }
 
     /// Digest of the object when it is not `bytes`.
-    async fn differing(
+    pub(super) async fn differing(
         self: &Arc<Self>,
         key: &str,
         bytes: &Bytes,
@@ -298,7 +319,7 @@ impl Remote {
         })
     }
 
-    fn damaged(&self, key: &str, bytes: &[u8], found: String) -> StoreError {
+    pub(super) fn damaged(&self, key: &str, bytes: &[u8], found: String) -> StoreError {
         StoreError::Damaged {
             store: self.name.clone(),
             key: key.to_owned(),
