@@ -28,6 +28,7 @@ pub struct DebReader {
     mtime: u64,
     control: Paragraph,
     control_files: BTreeMap<String, Vec<u8>>,
+    control_member: String,
     data: ar::Member,
 }
 
@@ -88,6 +89,7 @@ impl DebReader {
             mtime: first.mtime,
             control,
             control_files,
+            control_member: second.name,
             data,
         })
     }
@@ -108,6 +110,18 @@ impl DebReader {
     #[must_use]
     pub fn md5sums(&self) -> Option<&[u8]> {
         self.control_files.get("md5sums").map(Vec::as_slice)
+    }
+
+    /// Name of the control member, whose end says how it is compressed.
+    #[must_use]
+    pub fn control_member(&self) -> &str {
+        &self.control_member
+    }
+
+    /// Name of the data member, whose end says how it is compressed.
+    #[must_use]
+    pub fn data_member(&self) -> &str {
+        &self.data.name
     }
 
     /// Time of the first member, seconds since 1970.

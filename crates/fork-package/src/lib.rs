@@ -2,7 +2,7 @@
 //!
 //! - [`TarWriter`]: sorted entries, fixed times, explicit modes and owners.
 //! - [`DebBuilder`] and [`DebReader`]: the binary package format, streamed; a package never has to
-//!   fit in memory.
+//!   fit in memory. [`DebTree`] writes everything that dpkg can install: links, owners, scripts.
 //! - [`control`], [`version`], [`relation`]: control data and what it means.
 //! - [`LayoutWriter`], [`Image`]: OCI image layouts and docker archives, written and read.
 //! - [`Rootfs`]: a directory as a base layer; [`Tree`]: what a stack of layers looks like from
@@ -33,6 +33,7 @@ pub mod relation;
 pub mod version;
 
 mod deb_reader;
+mod deb_tree;
 mod deb_writer;
 mod docker_archive;
 mod error;
@@ -49,6 +50,9 @@ mod tree;
 
 pub use control::Paragraph;
 pub use deb_reader::DebReader;
+pub use deb_tree::{
+    DebTree, MemberCompression, Owner, TreeEntry, TreeKind, WrittenTree, conffiles,
+};
 pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;
 pub use error::{PackageError, PackageErrorKind};
