@@ -216,7 +216,7 @@ fn one_line(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
 }
 
-fn seconds(text: &str) -> Result<u64, ValueError> {
+pub(crate) fn seconds(text: &str) -> Result<u64, ValueError> {
     // What an ar header's twelve digits and a tar header's eleven octal digits can both hold.
     const SECONDS_MAX: u64 = 0o77_777_777_777;
     match text.parse() {

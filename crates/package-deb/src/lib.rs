@@ -23,7 +23,7 @@ mod error;
 mod inputs;
 mod package;
 mod publish;
-mod session;
+pub mod session;
 mod upload;
 mod worker;
 
