@@ -25,15 +25,15 @@ use serde::Serialize;
 
 pub use document::{Attributes, EntryRecord, Original, RecordKind, SessionDocument};
 pub use edit::RelationField;
-pub(crate) use edit::add_relation;
 pub use error::{SessionError, SessionErrorKind};
 pub use report::{
     AttributeChange, Content, ControlFileChange, FieldChange, Item, Moved, Replaced, Saved,
     SessionReport, Unchanged,
 };
-pub(crate) use save::deb_name;
+pub(crate) use save::{deb_name, described};
 pub use store::Session;
 pub use unpack::unpack;
+pub(crate) use unpack::unpack_into;
 
 use crate::args::{SUITES, seconds};
 

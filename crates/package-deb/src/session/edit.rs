@@ -120,6 +120,61 @@ impl Session {
         Ok(paths.iter().map(|path| format!("/{path}")).collect())
     }
 
+    /// Puts a file with this content into the package.
+    pub(crate) fn insert_bytes(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<(), SessionError> {
+        let relative = package_path(path)?;
+        if let Some(kind) = self.directory.kind(&in_data(&relative))? {
+            return Err(SessionErrorKind::AlreadyThere {
+                path: path.to_owned(),
+                what: what(&kind),
+            }
+            .into());
+        }
+        let mut edit = self.edit()?;
+        edit.put(
+            in_data(&relative),
+            mode & 0o100 != 0,
+            &mut &*bytes,
+            Path::new(path),
+        )?;
+        edit.attributes.insert(relative, Attributes::root(mode));
+        edit.commit()
+    }
+
+    /// Gives a file new content; owner and mode stay.
+    pub(crate) fn replace_bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), SessionError> {
+        let relative = package_path(path)?;
+        let executable = match self.directory.kind(&in_data(&relative))? {
+            Some(BeneathKind::File { executable, .. }) => executable,
+            found => {
+                return Err(SessionErrorKind::NotAFile {
+                    path: path.to_owned(),
+                    what: found.as_ref().map_or("nothing", what),
+                }
+                .into());
+            }
+        };
+        let mut edit = self.edit()?;
+        edit.put(
+            in_data(&relative),
+            executable,
+            &mut &*bytes,
+            Path::new(path),
+        )?;
+        edit.commit()
+    }
+
+    /// Content of a file in the package.
+    pub(crate) fn read(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, SessionError> {
+        let path = in_data(&package_path(path)?);
+        Ok(self.directory.read(&path, bytes_max)?)
+    }
+
     /// Gives every file that fits the pattern the content of `file`; owner and mode stay. Returns the
     /// paths, absolute.
     ///
@@ -250,7 +305,7 @@ impl Session {
                 RelationField::Provides => format!("{old} (= {})", control.require("Version")?),
                 RelationField::Replaces | RelationField::Conflicts => old.clone(),
             };
-            add_relation(&mut control, field.name(), &old, &relation)?;
+            add_relation(&mut control, field.name(), &relation)?;
         }
         self.write_control(&control)?;
         Ok(old)
@@ -339,17 +394,10 @@ fn absolute(found: &[(String, BeneathKind)]) -> Vec<String> {
     found.iter().map(|(path, _)| format!("/{path}")).collect()
 }
 
-/// Adds a relation to a field, unless the field names the package already.
-pub(crate) fn add_relation(
-    control: &mut Paragraph,
-    field: &str,
-    package: &str,
-    relation: &str,
-) -> Result<(), SessionError> {
+/// Adds a relation to a field, unless it is there already.
+fn add_relation(control: &mut Paragraph, field: &str, relation: &str) -> Result<(), SessionError> {
     let old = control.get(field).unwrap_or_default().to_owned();
-    let named =
-        |one: &str| one.split(['(', ':', '[', ' ', '\n']).next().map(str::trim) == Some(package);
-    if old.split([',', '|']).any(|one| named(one.trim())) {
+    if old.split(',').any(|one| one.trim() == relation) {
         return Ok(());
     }
     let value = if old.is_empty() {

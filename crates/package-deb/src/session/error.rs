@@ -110,7 +110,7 @@ pub enum SessionErrorKind {
         problem: String,
     },
     /// Something was changed, and the caller wanted to know by the exit code.
-    #[error("{changes} changes since the package was opened")]
+    #[error("{changes} changed since the package was opened")]
     Changed {
         /// How many.
         changes: usize,

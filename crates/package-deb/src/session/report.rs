@@ -247,7 +247,7 @@ impl SessionReport {
         };
         report.compare_control_files(document, tree);
         report.compare_entries(&document.original_entries(), &tree.entries);
-        report.find_moves();
+        report.find_moves(&tree.entries);
         Ok(report)
     }
 
@@ -340,7 +340,8 @@ impl SessionReport {
     }
 
     /// Takes out of the added and the removed what is the same file at another path.
-    fn find_moves(&mut self) {
+    fn find_moves(&mut self, new: &BTreeMap<String, TreeEntry>) {
+        self.take_from_replaced(new);
         let mut added = Vec::new();
         for item in std::mem::take(&mut self.added) {
             let is_file = matches!(&item.content, Content::File { bytes, .. } if *bytes > 0);
@@ -373,6 +374,29 @@ impl SessionReport {
             });
         }
         self.added = added;
+    }
+
+    /// Where a file was moved and another one was put in its place, the old place counts as free.
+    fn take_from_replaced(&mut self, new: &BTreeMap<String, TreeEntry>) {
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        self.replaced.retain(|change| {
+            let is_file = matches!(&change.old, Content::File { bytes, .. } if *bytes > 0);
+            let is_elsewhere = self.added.iter().any(|item| item.content == change.old);
+            let relative = change.path.trim_start_matches('/');
+            let Some(entry) = new.get(relative).filter(|_| is_file && is_elsewhere) else {
+                return true;
+            };
+            added.push(item(relative, entry));
+            removed.push(Item {
+                content: change.old.clone(),
+                ..item(relative, entry)
+            });
+            false
+        });
+        self.added.extend(added);
+        self.removed.extend(removed);
+        self.added.sort_by(|one, other| one.path.cmp(&other.path));
+        self.removed.sort_by(|one, other| one.path.cmp(&other.path));
     }
 
     /// How many things changed.
@@ -457,7 +481,7 @@ impl SessionReport {
         let same = &self.unchanged;
         writeln!(
             text,
-            "{} changes; as before: {} files ({} bytes), {} directories, {} control files",
+            "{} changed; as before: {} files ({} bytes), {} directories, {} control files",
             self.changes(),
             same.files,
             same.bytes,

@@ -51,18 +51,7 @@ impl Session {
         let unproved = scratch.path().join(&name);
         let written = self.write(&tree, &unproved)?;
         fork_fs::rename(&unproved, &output)?;
-        let original = &self.document.original;
-        report.saved = Some(Saved {
-            is_original: written.file.sha256 == original.file.sha256,
-            is_original_payload: written.payload_sha256 == original.payload_sha256,
-            file: FileRef {
-                name: name.to_string_lossy().into_owned(),
-                sha256: written.file.sha256,
-                bytes: written.file.bytes,
-            },
-            payload_sha256: written.payload_sha256,
-            source_date_epoch: tree.mtime,
-        });
+        report.set_saved(self, &tree, &name.to_string_lossy(), &written);
         Ok(report)
     }
 
@@ -74,6 +63,30 @@ impl Session {
         })?;
         read_back(path, tree, &written)?;
         Ok(written)
+    }
+}
+
+impl SessionReport {
+    /// Notes what was written.
+    pub(crate) fn set_saved(
+        &mut self,
+        session: &Session,
+        tree: &DebTree,
+        name: &str,
+        written: &WrittenTree,
+    ) {
+        let original = &session.document.original;
+        self.saved = Some(Saved {
+            is_original: written.file.sha256 == original.file.sha256,
+            is_original_payload: written.payload_sha256 == original.payload_sha256,
+            file: FileRef {
+                name: name.to_owned(),
+                sha256: written.file.sha256.clone(),
+                bytes: written.file.bytes,
+            },
+            payload_sha256: written.payload_sha256.clone(),
+            source_date_epoch: tree.mtime,
+        });
     }
 }
 
@@ -123,7 +136,11 @@ fn read_back(path: &Path, tree: &DebTree, written: &WrittenTree) -> Result<(), S
     Ok(())
 }
 
-fn described(entry: &DataEntry, content: &mut dyn io::Read) -> Result<TreeEntry, SessionError> {
+/// An entry that was read, in the form of a plan.
+pub(crate) fn described(
+    entry: &DataEntry,
+    content: &mut dyn io::Read,
+) -> Result<TreeEntry, SessionError> {
     let kind = match entry.kind.clone() {
         DataEntryKind::Directory => TreeKind::Directory,
         DataEntryKind::Symlink { target } => TreeKind::Symlink { target },

@@ -282,3 +282,158 @@ fn recover(directory: &Beneath) -> Result<bool, SessionError> {
     }
     Ok(is_there)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::super::document::Step;
+    use super::*;
+
+    /// A session with a few files, without a package behind it.
+    fn session(root: &Path) -> Session {
+        let control = "Package: aa\nVersion: 1\nArchitecture: all\n";
+        for name in ["data/d", "control"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        for (name, text) in [
+            ("data/d/a", "a"),
+            ("data/d/b", "b"),
+            ("control/control", control),
+        ] {
+            fs::write(root.join(name), text).unwrap();
+        }
+        let document = serde_json::json!({
+            "format": "forkpack.deb-session",
+            "version": 1,
+            "original": {
+                "file": { "name": "a.deb", "sha256": "00", "bytes": 1 },
+                "package": "aa", "package_version": "1", "architecture": "all", "mtime": 5,
+                "control_member": "control.tar.gz", "data_member": "data.tar.gz",
+                "payload_sha256": "00",
+            },
+            "control_files": [], "control": control, "entries": [], "attributes": {},
+        });
+        fs::write(root.join("session.json"), document.to_string()).unwrap();
+        Session::open(root).unwrap()
+    }
+
+    fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+        let directory = Beneath::open(root).unwrap();
+        let listed = directory.list("", 100).unwrap();
+        listed
+            .into_iter()
+            .filter(|(_, kind)| matches!(kind, BeneathKind::File { .. }))
+            .map(|(path, _)| {
+                let bytes = directory.read(&path, 1 << 20).unwrap();
+                (path, bytes)
+            })
+            .collect()
+    }
+
+    /// An edit in which later steps need what earlier ones did: `b` goes, `a` becomes `b`, and there
+    /// is a new `a`.
+    fn prepared(session: &mut Session) -> Journal {
+        let mut edit = session.edit().unwrap();
+        edit.remove("data/d/b".to_owned());
+        edit.rename("data/d/a".to_owned(), "data/d/b".to_owned());
+        let text = &mut "new".as_bytes();
+        edit.put("data/d/a".to_owned(), false, text, Path::new("new"))
+            .unwrap();
+        edit.put_text("data/e/f/c", "c").unwrap();
+        Journal {
+            format: Journal::FORMAT.to_owned(),
+            version: Journal::VERSION,
+            done: 0,
+            steps: std::mem::take(&mut edit.steps),
+        }
+    }
+
+    #[test]
+    fn an_edit_that_is_interrupted_anywhere_is_whole_or_was_never_there() {
+        let expected = {
+            let root = tempfile::tempdir().unwrap();
+            let mut session = session(root.path());
+            let journal = prepared(&mut session);
+            write_journal(&session.directory, &journal).unwrap();
+            carry_out(&session.directory, journal).unwrap();
+            files(root.path())
+        };
+        assert_eq!(expected["data/d/a"], b"new");
+        assert_eq!(expected["data/d/b"], b"a");
+        assert_eq!(expected["data/e/f/c"], b"c");
+
+        // Before the journal is there, nothing was changed.
+        let root = tempfile::tempdir().unwrap();
+        let mut one = session(root.path());
+        let before = files(root.path());
+        let steps = prepared(&mut one).steps.len();
+        drop(one);
+        assert!(!Session::open(root.path()).unwrap().was_unfinished);
+        assert_eq!(files(root.path()), before);
+
+        // After it, an end comes after a step, and before or after that step was noted.
+        for done in 0..=steps {
+            for noted in [done.saturating_sub(1), done] {
+                let root = tempfile::tempdir().unwrap();
+                let mut session = session(root.path());
+                let mut journal = prepared(&mut session);
+                let all = journal.steps.clone();
+                journal.steps.truncate(done);
+                write_journal(&session.directory, &journal).unwrap();
+                carry_out(&session.directory, journal.clone()).unwrap();
+                (journal.steps, journal.done) = (all, noted);
+                write_journal(&session.directory, &journal).unwrap();
+                drop(session);
+                assert!(Session::open(root.path()).unwrap().was_unfinished);
+                assert_eq!(files(root.path()), expected, "{done} {noted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_cannot_lead_out() {
+        let root = tempfile::tempdir().unwrap();
+        let inside = root.path().join("session");
+        fs::create_dir(&inside).unwrap();
+        drop(session(&inside));
+        fs::write(root.path().join("victim"), "x").unwrap();
+        let up = "../victim".to_owned();
+        for step in [
+            Step::Remove { path: up.clone() },
+            Step::Rename {
+                from: "data/d/a".to_owned(),
+                to: up.clone(),
+            },
+            Step::Rename {
+                from: up,
+                to: "data/d/c".to_owned(),
+            },
+        ] {
+            let journal = Journal {
+                format: Journal::FORMAT.to_owned(),
+                version: Journal::VERSION,
+                done: 0,
+                steps: vec![step],
+            };
+            fs::write(inside.join("journal.json"), journal.to_json().unwrap()).unwrap();
+            let error = Session::open(&inside).unwrap_err();
+            assert!(
+                error.to_string().contains("leaves its directory"),
+                "{error}"
+            );
+            assert_eq!(fs::read(root.path().join("victim")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn one_command_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let held = session(root.path());
+        let error = Session::open(root.path()).unwrap_err();
+        assert!(matches!(error.kind(), SessionErrorKind::Busy { .. }));
+        drop(held);
+        Session::open(root.path()).unwrap();
+    }
+}

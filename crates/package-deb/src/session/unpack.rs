@@ -41,8 +41,8 @@ pub(crate) fn unpack_into(deb: &Path, target: &Path) -> Result<SessionDocument, 
     };
     let digested = fork_fs::sha256_file(deb)?;
     fork_fs::require_free_space(target, digested.bytes.saturating_mul(SPACE_FACTOR))?;
-    check_members(deb)?;
     let reader = DebReader::open(deb)?;
+    check_members(deb)?;
     for member in [reader.control_member(), reader.data_member()] {
         if MemberCompression::of_member(member).is_none() {
             return Err(unsuitable(format!("`{member}` could not be written again")));
