@@ -121,6 +121,9 @@ pub struct Attributes {
     /// all its names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<String>,
+    /// Path that it was moved from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 mod octal {
@@ -152,6 +155,7 @@ impl Attributes {
             mtime: None,
             time_of: None,
             shared: None,
+            from: None,
         }
     }
 

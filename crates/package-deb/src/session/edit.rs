@@ -278,6 +278,8 @@ impl Session {
             );
             Attributes::root(if run { 0o755 } else { 0o644 })
         });
+        let mut kept = kept;
+        kept.from = Some(kept.from.unwrap_or_else(|| from.clone())).filter(|from| *from != to);
         let mut edit = self.edit()?;
         edit.rename(in_data(&from), in_data(&to));
         edit.attributes.remove(&from);

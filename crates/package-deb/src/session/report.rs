@@ -247,7 +247,7 @@ impl SessionReport {
         };
         report.compare_control_files(document, tree);
         report.compare_entries(&document.original_entries(), &tree.entries);
-        report.find_moves(&tree.entries);
+        report.find_moves(document, &tree.entries);
         Ok(report)
     }
 
@@ -340,15 +340,20 @@ impl SessionReport {
     }
 
     /// Takes out of the added and the removed what is the same file at another path.
-    fn find_moves(&mut self, new: &BTreeMap<String, TreeEntry>) {
-        self.take_from_replaced(new);
+    fn find_moves(&mut self, document: &SessionDocument, new: &BTreeMap<String, TreeEntry>) {
+        self.take_from_replaced(document, new);
         let mut added = Vec::new();
         for item in std::mem::take(&mut self.added) {
             let is_file = matches!(&item.content, Content::File { bytes, .. } if *bytes > 0);
-            let found = self
-                .removed
-                .iter()
-                .position(|one| is_file && one.content == item.content);
+            let relative = item.path.trim_start_matches('/');
+            let known = document.attributes.get(relative);
+            let known = known.and_then(|one| one.from.as_deref());
+            let is_it = |one: &Item| is_file && one.content == item.content;
+            let is_known = |one: &Item| known == Some(one.path.trim_start_matches('/'));
+            let mut removed = self.removed.iter();
+            let found = removed
+                .position(|one| is_it(one) && is_known(one))
+                .or_else(|| self.removed.iter().position(is_it));
             let Some(index) = found else {
                 added.push(item);
                 continue;
@@ -377,21 +382,31 @@ impl SessionReport {
     }
 
     /// Where a file was moved and another one was put in its place, the old place counts as free.
-    fn take_from_replaced(&mut self, new: &BTreeMap<String, TreeEntry>) {
+    fn take_from_replaced(
+        &mut self,
+        document: &SessionDocument,
+        new: &BTreeMap<String, TreeEntry>,
+    ) {
+        let froms: BTreeMap<&str, &str> = document
+            .attributes
+            .iter()
+            .filter_map(|(to, attributes)| Some((attributes.from.as_deref()?, to.as_str())))
+            .collect();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         self.replaced.retain(|change| {
-            let is_file = matches!(&change.old, Content::File { bytes, .. } if *bytes > 0);
-            let is_elsewhere = self.added.iter().any(|item| item.content == change.old);
-            let relative = change.path.trim_start_matches('/');
-            let Some(entry) = new.get(relative).filter(|_| is_file && is_elsewhere) else {
-                return true;
-            };
-            added.push(item(relative, entry));
-            removed.push(Item {
-                content: change.old.clone(),
-                ..item(relative, entry)
-            });
-            false
+            let from = change.path.trim_start_matches('/');
+            let moved = froms.get(from).and_then(|to| Some((*to, new.get(*to)?)));
+            match (moved, new.get(from)) {
+                (Some((to, moved)), Some(entry)) if content(moved) == change.old => {
+                    added.push(item(from, entry));
+                    removed.push(Item {
+                        path: change.path.clone(),
+                        ..item(to, moved)
+                    });
+                    false
+                }
+                _ => true,
+            }
         });
         self.added.extend(added);
         self.removed.extend(removed);

@@ -233,6 +233,7 @@ fn write_entry(
             mtime: Some(entry.mtime),
             time_of,
             shared: None,
+            from: None,
         },
     })
 }
