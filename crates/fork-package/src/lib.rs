@@ -34,6 +34,8 @@ pub mod version;
 
 mod deb_reader;
 mod deb_tree;
+#[cfg(test)]
+mod deb_tree_tests;
 mod deb_writer;
 mod docker_archive;
 mod error;
@@ -51,7 +53,7 @@ mod tree;
 pub use control::Paragraph;
 pub use deb_reader::DebReader;
 pub use deb_tree::{
-    DebTree, MemberCompression, Owner, TreeEntry, TreeKind, WrittenTree, conffiles,
+    DebTree, MemberCompression, OpenContent, Owner, TreeEntry, TreeKind, WrittenTree, conffiles,
 };
 pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;

@@ -441,10 +441,8 @@ pub(crate) fn check_field(field: &str, value: &str) -> Result<(), SessionError> 
                 return refuse(error.to_string());
             }
         }
-        "suite" => {
-            if !SUITES.contains(&value) {
-                return refuse(format!("there are {}", SUITES.join(", ")));
-            }
+        "suite" if !SUITES.contains(&value) => {
+            return refuse(format!("there are {}", SUITES.join(", ")));
         }
         "architecture" => {
             let plain =
