@@ -360,7 +360,8 @@ impl SessionArgs {
         let (human, edited) = match &self.command {
             SessionCommand::Open(args) => {
                 let document = unpack(&args.deb, &args.dir, args.force)?;
-                return Ok(context.emit(&opened(&document, &args.dir), &document)?);
+                let human = report::plain(&opened(&document, &args.dir));
+                return Ok(context.emit(&human, &document)?);
             }
             SessionCommand::Insert(args) => {
                 let mut session = open(&args.dir)?;
@@ -419,7 +420,7 @@ impl SessionArgs {
             }
             SessionCommand::ReadField(args) => {
                 let value = open(&args.dir)?.field(&args.field)?;
-                return Ok(context.emit(&value, &value)?);
+                return Ok(context.emit(&report::plain(&value), &value)?);
             }
             SessionCommand::Diff(args) => {
                 let report = open(&args.dir)?.report(None)?;
@@ -440,7 +441,7 @@ impl SessionArgs {
                 return Ok(context.emit(&report.human(), &report)?);
             }
         };
-        Ok(context.emit(&human, &edited)?)
+        Ok(context.emit(&report::plain(&human), &edited)?)
     }
 }
 

@@ -419,6 +419,18 @@ fn hostile_packages_leave_nothing() {
         assert_eq!(error.class(), Class::BadInput, "{error}");
         assert!(!directory.exists());
     }
+    // Names are shown, not obeyed.
+    package(&deb, &raw(&[("./\u{1b}[2J", b'0', "")]), &[]);
+    drop(unpack(&deb, &directory, false).unwrap());
+    let session = Session::open(&directory).unwrap();
+    fs::remove_file(directory.join("data/\u{1b}[2J")).unwrap();
+    let human = session.report(None).unwrap().human();
+    assert!(
+        human.contains("/\\u{1b}[2J") && !human.contains('\u{1b}'),
+        "{human}"
+    );
+    drop(session);
+    fs::remove_dir_all(&directory).unwrap();
     package(&deb, &good, &["_gpgorigin"]);
     let error = unpack(&deb, &directory, false).unwrap_err();
     assert!(

@@ -144,6 +144,13 @@ fn a_converted_package_passes_beside_the_daemons() {
     assert_passed(&good, &["image.dpkg-status", "image.content"]);
     dpkg_agrees(&good);
 
+    assert!(!good.proved.iter().any(|one| one.contains("runs nothing")));
+    assert!(
+        good.not_proved
+            .iter()
+            .any(|one| one.contains("its scripts"))
+    );
+
     // Without the daemon's package, nothing says what its files should be.
     let failed = |report: &ReportDocument| {
         let failed = report

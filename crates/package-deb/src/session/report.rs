@@ -432,7 +432,7 @@ impl SessionReport {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = self.write_human(&mut text);
-        text
+        plain(&text)
     }
 
     fn write_human(&self, text: &mut String) -> std::fmt::Result {
@@ -504,6 +504,19 @@ impl SessionReport {
             same.control_files
         )
     }
+}
+
+/// A text for a terminal: names in a package may hold what terminals obey.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for one in text.chars() {
+        if one.is_control() && one != '\n' {
+            plain.extend(one.escape_default());
+        } else {
+            plain.push(one);
+        }
+    }
+    plain
 }
 
 /// Content in words; digests are cut as git cuts them, the whole ones are in the JSON form.

@@ -18,7 +18,7 @@ pub(super) static CHECKS: [Check; 8] = [
     },
     Check {
         id: "package.files",
-        proves: "it holds exactly the files of a config package, each once, and nothing else",
+        proves: "it holds exactly the files of a config package, each once, and nothing else (or what the daemon's package has, when converted)",
         run: files,
     },
     Check {
@@ -33,7 +33,7 @@ pub(super) static CHECKS: [Check; 8] = [
     },
     Check {
         id: "package.control",
-        proves: "name, version, architecture and installed size are what they should be, and nothing would be run",
+        proves: "name, version, architecture and installed size are what they should be, and nothing would be run (or the daemon's scripts, when converted)",
         run: control,
     },
     Check {
