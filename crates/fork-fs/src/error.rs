@@ -114,6 +114,28 @@ pub enum FsErrorKind {
         /// The name.
         name: String,
     },
+    /// A symbolic link where none may be followed.
+    #[error("`{}` is a symbolic link, which is not followed there", path.display())]
+    Link {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A pipe, device or link where a file is needed.
+    #[error("`{}` is not a file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More of something than there may be.
+    #[error("`{}` has more than {max} {what}", path.display())]
+    TooMany {
+        /// The path.
+        path: PathBuf,
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
     /// The output is already there.
     #[error("output directory `{}` already exists and is not empty", path.display())]
     OutputExists {
@@ -169,6 +191,34 @@ impl FsError {
             path: path.to_owned(),
             bytes_max,
         }))
+    }
+
+    pub(crate) fn link(path: &Path) -> Self {
+        Self(Box::new(FsErrorKind::Link {
+            path: path.to_owned(),
+        }))
+    }
+
+    pub(crate) fn not_a_file(path: &Path) -> Self {
+        Self(Box::new(FsErrorKind::NotAFile {
+            path: path.to_owned(),
+        }))
+    }
+
+    pub(crate) fn too_many(path: &Path, what: &'static str, max: usize) -> Self {
+        Self(Box::new(FsErrorKind::TooMany {
+            path: path.to_owned(),
+            what,
+            max,
+        }))
+    }
+
+    /// Whether the operating system says that there is no such thing.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(
+            self.kind(),
+            FsErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::NotFound
+        )
     }
 
     pub(crate) fn document(path: &Path, source: DocumentError) -> Self {
@@ -240,7 +290,10 @@ impl Fault for FsError {
             FsErrorKind::IsDirectory { .. }
             | FsErrorKind::TooLarge { .. }
             | FsErrorKind::Document { .. }
-            | FsErrorKind::UnsafeName { .. } => Class::BadInput,
+            | FsErrorKind::UnsafeName { .. }
+            | FsErrorKind::Link { .. }
+            | FsErrorKind::NotAFile { .. }
+            | FsErrorKind::TooMany { .. } => Class::BadInput,
             FsErrorKind::Digest { .. } => Class::Wrong,
             FsErrorKind::OutputExists { .. } | FsErrorKind::OutputNotDirectory { .. } => {
                 Class::Usage
@@ -268,9 +321,12 @@ impl Fault for FsError {
             FsErrorKind::Document { .. } => {
                 "pass the directory that the step before wrote, unchanged"
             }
+            FsErrorKind::Link { .. } => "remove the link, or put what it leads to in its place",
             FsErrorKind::IsDirectory { .. }
             | FsErrorKind::TooLarge { .. }
             | FsErrorKind::UnsafeName { .. }
+            | FsErrorKind::NotAFile { .. }
+            | FsErrorKind::TooMany { .. }
             | FsErrorKind::OutputNotDirectory { .. } => return None,
         };
         Some(hint.to_owned())

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod atomic;
+mod beneath;
 mod error;
 mod hashing;
 mod lock;
@@ -23,6 +24,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{AtomicFile, write_atomic};
+pub use beneath::{Beneath, BeneathKind};
 pub use error::{FsError, FsErrorKind, Operation};
 pub use hashing::{Digested, HashingReader, HashingWriter, file_ref, sha256_file};
 pub use lock::FileLock;

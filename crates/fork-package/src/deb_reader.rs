@@ -124,6 +124,18 @@ impl DebReader {
         self.compression
     }
 
+    /// Name of the control member, whose end says how it is compressed.
+    #[must_use]
+    pub fn control_member(&self) -> &str {
+        &self.control_member.name
+    }
+
+    /// Name of the data member, whose end says how it is compressed.
+    #[must_use]
+    pub fn data_member(&self) -> &str {
+        &self.data.name
+    }
+
     /// Time of the first member, seconds since 1970.
     #[must_use]
     pub fn mtime(&self) -> u64 {

@@ -353,7 +353,7 @@ pub fn installed_size_kib(file_bytes: impl Iterator<Item = u64>, directories: u6
 }
 
 /// Appends a file and returns its SHA-256 and MD5 in hexadecimal.
-fn append_hashed<W: Write>(
+pub(crate) fn append_hashed<W: Write>(
     tar: &mut TarWriter<W>,
     name: &str,
     bytes: u64,

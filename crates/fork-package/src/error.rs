@@ -110,6 +110,12 @@ pub enum PackageErrorKind {
         /// What is wrong.
         problem: String,
     },
+    /// A conffile that is not a file of its package.
+    #[error("`{path}` is a conffile and not a file of the package")]
+    Conffile {
+        /// Path once installed.
+        path: String,
+    },
     /// Entries were given in another order than the deterministic one.
     #[error("archive entry `{entry}` comes after `{previous}`")]
     NotSorted {
@@ -187,7 +193,8 @@ impl Fault for PackageError {
             | PackageErrorKind::Unsupported { .. }
             | PackageErrorKind::TooLarge { .. }
             | PackageErrorKind::Control { .. }
-            | PackageErrorKind::Contents { .. } => Class::BadInput,
+            | PackageErrorKind::Contents { .. }
+            | PackageErrorKind::Conffile { .. } => Class::BadInput,
             PackageErrorKind::Digest { .. } | PackageErrorKind::SizeChanged { .. } => Class::Wrong,
             PackageErrorKind::NotSorted { .. } => Class::Internal,
         }
@@ -202,6 +209,10 @@ impl Fault for PackageError {
             PackageErrorKind::Digest { .. } => {
                 Some("the content was changed or damaged; fetch or build it again".to_owned())
             }
+            PackageErrorKind::Conffile { .. } => Some(
+                "take its line out of the control file `conffiles`, or put the file back"
+                    .to_owned(),
+            ),
             PackageErrorKind::Malformed { .. }
             | PackageErrorKind::Json { .. }
             | PackageErrorKind::UnsafePath { .. }

@@ -2,7 +2,7 @@
 //!
 //! - [`TarWriter`]: sorted entries, fixed times, explicit modes and owners.
 //! - [`DebBuilder`] and [`DebReader`]: the binary package format, streamed; a package never has to
-//!   fit in memory.
+//!   fit in memory. [`DebTree`] writes everything that dpkg can install: links, owners, scripts.
 //! - [`control`], [`version`], [`relation`]: control data and what it means.
 //! - [`apt`]: what stands in a package repository.
 //! - [`LayoutWriter`], [`Image`]: OCI image layouts and docker archives, written and read.
@@ -35,6 +35,9 @@ pub mod relation;
 pub mod version;
 
 mod deb_reader;
+mod deb_tree;
+#[cfg(test)]
+mod deb_tree_tests;
 mod deb_writer;
 mod docker_archive;
 mod error;
@@ -52,6 +55,9 @@ mod tree;
 
 pub use control::Paragraph;
 pub use deb_reader::DebReader;
+pub use deb_tree::{
+    DebTree, OpenContent, Owner, TreeEntry, TreeKind, WrittenTree, conffiles, member_compression,
+};
 pub use deb_writer::{DebBuilder, FileSource, WrittenDeb, installed_size_kib};
 pub use docker_archive::write_docker_archive;
 pub use error::{PackageError, PackageErrorKind};

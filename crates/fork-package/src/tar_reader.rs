@@ -40,6 +40,10 @@ pub struct DataEntry {
     pub uid: u64,
     /// Group.
     pub gid: u64,
+    /// Name of the owner, empty when there is none. dpkg looks it up before it takes the number.
+    pub user: String,
+    /// Name of the group, empty when there is none.
+    pub group: String,
     /// Modification time, seconds since 1970.
     pub mtime: u64,
 }
@@ -199,6 +203,10 @@ impl<'a, R: Read> TarReader<'a, R> {
         let uid = pax.uid.map_or_else(|| header.uid(), Ok).map_err(error)?;
         let gid = pax.gid.map_or_else(|| header.gid(), Ok).map_err(error)?;
         let mtime = header.mtime().map_err(error)?;
+        let name =
+            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let user = name(header.username_bytes());
+        let group = name(header.groupname_bytes());
         let link = long_link
             .or(pax.link)
             .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
@@ -218,6 +226,8 @@ impl<'a, R: Read> TarReader<'a, R> {
             mode,
             uid,
             gid,
+            user,
+            group,
             mtime,
         })
     }

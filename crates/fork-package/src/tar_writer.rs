@@ -81,6 +81,8 @@ pub struct TarWriter<W> {
     style: NameStyle,
     output: PathBuf,
     previous: Option<String>,
+    /// Names of owner and group in [`NameStyle::Deb`].
+    owner: (String, String),
 }
 
 impl<W: Write> TarWriter<W> {
@@ -91,7 +93,14 @@ impl<W: Write> TarWriter<W> {
             style,
             output: output.to_owned(),
             previous: None,
+            owner: ("root".to_owned(), "root".to_owned()),
         }
+    }
+
+    /// Sets the names of owner and group that are written from now on in [`NameStyle::Deb`]; an
+    /// empty one leaves the number to speak.
+    pub fn set_owner(&mut self, user: &str, group: &str) {
+        self.owner = (user.to_owned(), group.to_owned());
     }
 
     /// Appends an entry without content.
@@ -214,8 +223,8 @@ impl<W: Write> TarWriter<W> {
         header.set_mtime(attributes.mtime);
         header.set_size(bytes);
         if self.style == NameStyle::Deb {
-            header.set_username("root")?;
-            header.set_groupname("root")?;
+            header.set_username(&self.owner.0)?;
+            header.set_groupname(&self.owner.1)?;
         }
         self.put_header(header, name, link.unwrap_or_default())
     }

@@ -618,7 +618,45 @@ pub struct DebDocument {
     pub source_date_epoch: u64,
     /// Repeated from the network document.
     pub sources_verified: bool,
+    /// Which kind of package it is.
+    #[serde(default, skip_serializing_if = "DebFlavour::is_config")]
+    pub flavour: DebFlavour,
+    /// The daemon's package it was converted from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted: Option<ConvertedDeb>,
 }
+
+/// Kinds of packages that bring a fork.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DebFlavour {
+    /// `mina-<network>-config`: configs and ledgers alone.
+    #[default]
+    Config,
+    /// `<base>-hardfork`: a daemon's package with configs and ledgers in it.
+    Hardfork,
+}
+
+impl DebFlavour {
+    /// Whether it is the usual one, which documents do not name.
+    #[must_use]
+    pub const fn is_config(&self) -> bool {
+        matches!(self, Self::Config)
+    }
+}
+
+/// A daemon's package that was converted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvertedDeb {
+    /// The file.
+    pub file: FileRef,
+    /// Package name.
+    pub package: String,
+    /// Debian version.
+    pub package_version: String,
+}
+
 document!(DebDocument, "forkpack.deb", 2, "deb.json");
 
 #[cfg(test)]
@@ -645,6 +683,8 @@ mod tests {
             payload_sha256: "22".repeat(32),
             source_date_epoch: 0,
             sources_verified: true,
+            flavour: DebFlavour::Config,
+            converted: None,
         }
     }
 

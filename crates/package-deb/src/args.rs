@@ -33,11 +33,15 @@ pub const SUITES: [&str; 12] = [
 /// every ledger and tarball is compared with the network config that names it; a difference stops
 /// the run. The same input gives the same bytes. A run that is interrupted leaves nothing at the
 /// output path.
+///
+/// With `--convert`, the config and ledgers are put into a daemon's package instead, which becomes
+/// `<its name>-hardfork`; everything else in it stays as it is, byte for byte.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "package-deb",
     version,
     disable_version_flag = true,
+    override_usage = "package-deb [OPTIONS] --network-config <DIR> --ledgers <DIR>... --version <VERSION> --git-hash <HASH> --seed-list-url <URL> --output <DIR>\n       package-deb [OPTIONS] --network-config <DIR> --ledgers <DIR>... --convert <DEB> --output <DIR>",
     after_help = "Commands for packages that exist: package-deb session|publish|upload-ledgers|diff --help"
 )]
 pub struct Args {
@@ -49,34 +53,53 @@ pub struct Args {
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     pub ledgers: Vec<PathBuf>,
 
-    /// Debian version of the package, without an epoch
+    /// Package of a daemon to convert; the commit is taken from the config in it
+    #[arg(long, value_name = "DEB")]
+    pub convert: Option<PathBuf>,
+
+    /// Debian version of the package, without an epoch; with --convert, the default is the daemon's
     // The command contract gives `--version` to the package; alone on the command line it still
     // prints this program's version (see `program_version_wanted`).
-    #[arg(long = "version", id = "package-version", value_name = "VERSION", value_parser = version)]
-    pub package_version: PackageVersion,
+    #[arg(long = "version", id = "package-version", value_name = "VERSION", value_parser = version, required_unless_present = "convert")]
+    pub package_version: Option<PackageVersion>,
 
     /// Git commit of the daemon that will load the config by itself: its first 8 hexadecimal digits
-    #[arg(long, value_name = "HASH")]
-    pub git_hash: GitHash,
+    #[arg(
+        long,
+        value_name = "HASH",
+        required_unless_present = "convert",
+        conflicts_with = "convert"
+    )]
+    pub git_hash: Option<GitHash>,
 
     /// Where to write
     #[command(flatten)]
     pub output: OutputArgs,
 
     /// URL of the network's seed list, for the systemd unit
-    #[arg(long, value_name = "URL")]
-    pub seed_list_url: SeedListUrl,
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "convert",
+        conflicts_with = "convert"
+    )]
+    pub seed_list_url: Option<SeedListUrl>,
 
     /// Distribution codename to put into the control data
-    #[arg(long, value_name = "NAME", default_value = "bookworm")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "bookworm",
+        conflicts_with = "convert"
+    )]
     pub codename: Codename,
 
     /// Suite to put into the control data
-    #[arg(long, value_name = "NAME", default_value = "unstable", value_parser = SUITES)]
+    #[arg(long, value_name = "NAME", default_value = "unstable", value_parser = SUITES, conflicts_with = "convert")]
     pub suite: String,
 
     /// Build URL to put into the description; nobody else can rebuild the same bytes then
-    #[arg(long, value_name = "URL", value_parser = one_line)]
+    #[arg(long, value_name = "URL", value_parser = one_line, conflicts_with = "convert")]
     pub build_url: Option<String>,
 
     /// Compression of the package: gz, xz or zst. Its content is the same; ledgers are compressed
@@ -229,7 +252,7 @@ fn one_line(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
 }
 
-fn seconds(text: &str) -> Result<u64, ValueError> {
+pub(crate) fn seconds(text: &str) -> Result<u64, ValueError> {
     // What an ar header's twelve digits and a tar header's eleven octal digits can both hold.
     const SECONDS_MAX: u64 = 0o77_777_777_777;
     match text.parse() {

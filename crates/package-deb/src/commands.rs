@@ -61,7 +61,7 @@ impl Worker for Commands {
 
     fn reporting(&self) -> &ReportingArgs {
         match &self.command {
-            Command::Session(args) => &args.reporting,
+            Command::Session(args) => args.reporting(),
             Command::Publish(args) => &args.reporting,
             Command::UploadLedgers(args) => &args.reporting,
             Command::Diff(args) => &args.reporting,

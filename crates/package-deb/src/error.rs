@@ -6,6 +6,8 @@ use fork_fs::FsError;
 use fork_package::PackageError;
 use fork_types::{Class, Fault, Role};
 
+use crate::session::SessionError;
+
 /// A packaging error, one word wide.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -105,6 +107,43 @@ pub enum DebErrorKind {
         /// The limit.
         entries_max: usize,
     },
+    /// The daemon's package could not be opened, changed or saved.
+    #[error(transparent)]
+    Session(SessionError),
+    /// An option that building a config package needs.
+    #[error("--{option} is missing")]
+    MissingOption {
+        /// The option.
+        option: &'static str,
+    },
+    /// A daemon's package that does not say which daemon's it is.
+    #[error("cannot convert `{}`: {problem}", path.display())]
+    CommitConfig {
+        /// The package.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A package that has been converted.
+    #[error("`{}` holds `{package}`, which is a converted package already", path.display())]
+    AlreadyConverted {
+        /// The package file.
+        path: PathBuf,
+        /// Its package name.
+        package: String,
+    },
+    /// A daemon's package of another chain.
+    #[error("`{config}` in `{}` (SHA-256 {found}) is not the config of the old chain that the fork was made from (SHA-256 {expected})", path.display())]
+    Prefork {
+        /// The package.
+        path: PathBuf,
+        /// The config in it.
+        config: String,
+        /// Its digest.
+        found: String,
+        /// Digest of the one in the network directory.
+        expected: String,
+    },
     /// The package read back is not the one that was to be written.
     #[error("the package just written differs from its plan: {problem}")]
     ReadBack {
@@ -139,19 +178,31 @@ impl From<PackageError> for DebError {
     }
 }
 
+impl From<SessionError> for DebError {
+    fn from(error: SessionError) -> Self {
+        DebErrorKind::Session(error).into()
+    }
+}
+
 impl Fault for DebError {
     fn class(&self) -> Class {
         match self.kind() {
             DebErrorKind::Fs(error) => error.class(),
             DebErrorKind::Package(error) => error.class(),
-            DebErrorKind::Mismatch { .. } | DebErrorKind::Differ { .. } => Class::Wrong,
-            DebErrorKind::TooManyEntries { .. }
+            DebErrorKind::Session(error) => error.class(),
+            DebErrorKind::Mismatch { .. }
+            | DebErrorKind::Differ { .. }
+            | DebErrorKind::Prefork { .. } => Class::Wrong,
+            DebErrorKind::CommitConfig { .. }
+            | DebErrorKind::AlreadyConverted { .. }
+            | DebErrorKind::TooManyEntries { .. }
             | DebErrorKind::Config { .. }
             | DebErrorKind::NetworkName { .. }
             | DebErrorKind::TarballName { .. } => Class::BadInput,
             DebErrorKind::MissingRole { .. }
             | DebErrorKind::DuplicateRole { .. }
-            | DebErrorKind::NoSinglePackage { .. } => Class::Usage,
+            | DebErrorKind::NoSinglePackage { .. }
+            | DebErrorKind::MissingOption { .. } => Class::Usage,
             DebErrorKind::ReadBack { .. } => Class::Internal,
         }
     }
@@ -160,6 +211,14 @@ impl Fault for DebError {
         let hint = match self.kind() {
             DebErrorKind::Fs(error) => return error.hint(),
             DebErrorKind::Package(error) => return error.hint(),
+            DebErrorKind::Session(error) => return error.hint(),
+            DebErrorKind::CommitConfig { .. } => {
+                "a daemon loads `config_<first 8 digits of its commit>.json` by itself; correct the name with `package-deb session`, or build the daemon's package again"
+            }
+            DebErrorKind::AlreadyConverted { .. } => "convert the package that it was made from",
+            DebErrorKind::Prefork { .. } => {
+                "convert the package of a daemon of this network, or give generate-network-config that daemon's config (--prefork-config)"
+            }
             DebErrorKind::Mismatch { .. } => {
                 "the ledgers and the network config come from different runs, or a file was changed; run generate-network-config again with these ledgers"
             }
@@ -171,7 +230,8 @@ impl Fault for DebError {
             | DebErrorKind::Differ { .. }
             | DebErrorKind::TooManyEntries { .. }
             | DebErrorKind::NetworkName { .. }
-            | DebErrorKind::TarballName { .. } => return None,
+            | DebErrorKind::TarballName { .. }
+            | DebErrorKind::MissingOption { .. } => return None,
             DebErrorKind::ReadBack { .. } => "please report this as a bug",
         };
         Some(hint.to_owned())

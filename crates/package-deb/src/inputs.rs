@@ -31,6 +31,8 @@ pub struct Inputs {
     pub prefork_config: Vec<u8>,
     /// Tarballs by file name; equal epoch ledgers are there once.
     pub tarballs: BTreeMap<String, PathBuf>,
+    /// Their sizes in bytes, by file name.
+    pub tarball_sizes: BTreeMap<String, u64>,
     /// Their sizes together, in bytes.
     pub tarball_bytes: u64,
 }
@@ -151,6 +153,7 @@ impl Inputs {
             config,
             prefork_config,
             tarballs: BTreeMap::new(),
+            tarball_sizes: BTreeMap::new(),
             tarball_bytes: 0,
             network,
         };
@@ -265,6 +268,7 @@ impl Inputs {
             let path = self.check_ledger(network_path, directory, &document, &expected)?;
             all_verified &= document.source.verified;
             let bytes = document.tarball.file.bytes;
+            self.tarball_sizes.insert(expected.tarball.clone(), bytes);
             if self
                 .tarballs
                 .insert(expected.tarball, path.clone())
@@ -376,7 +380,7 @@ fn json<'a, T: Deserialize<'a>>(
     })
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut reader = HashingReader::new(bytes);
     // Reading from memory cannot fail.
     let _ = io::copy(&mut reader, &mut io::sink());

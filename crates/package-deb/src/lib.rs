@@ -2,7 +2,8 @@
 //!
 //! [`package`] reads what `generate-network-config` and `migrate-ledger` wrote, compares every
 //! digest, root and fork value between them, writes the package with exactly upstream's files, and
-//! reads it back. [`Args`] is its command line; the binary adds nothing but reporting.
+//! reads it back. With `--convert` it puts them into a daemon's package instead. [`session`] changes
+//! packages that exist. [`Args`] is its command line; the binary adds nothing but reporting.
 //!
 //! It refuses to package ledgers the config does not name, and adds no file of its own: the layout
 //! is what daemons and operators already rely on.
@@ -18,12 +19,13 @@
 
 mod args;
 mod commands;
+mod convert;
 mod diff;
 mod error;
 mod inputs;
 mod package;
 mod publish;
-mod session;
+pub mod session;
 mod upload;
 mod worker;
 

@@ -6,11 +6,13 @@ use std::path::Path;
 
 use fork_fs::{HashingReader, StagedDir};
 use fork_package::{
-    DataEntryKind, DebBuilder, DebReader, FileSource, PackageError, Paragraph, WrittenDeb,
+    DataEntryKind, DebBuilder, DebReader, FileSource, PackageError, PackageVersion, Paragraph,
+    WrittenDeb,
 };
-use fork_types::document::{DebDocument, FileRef, PackagedFile};
+use fork_types::document::{DebDocument, DebFlavour, FileRef, PackagedFile};
 
-use crate::args::Args;
+use crate::args::{Args, GitHash, SeedListUrl};
+use crate::convert::convert;
 use crate::error::{DebError, DebErrorKind};
 use crate::inputs::Inputs;
 
@@ -25,7 +27,7 @@ const SPACE_EXTRA_BYTES: u64 = 16 << 20;
 
 const UNIT: &str = include_str!("mina.service");
 
-/// Makes the package: checks the inputs, writes it with its document to a new directory, reads it
+/// Makes the package, or converts one: checks the inputs, writes it with its document to a new directory, reads it
 /// back. `note` is told what is being done.
 ///
 /// # Errors
@@ -33,6 +35,10 @@ const UNIT: &str = include_str!("mina.service");
 /// Fails when the inputs do not belong together (see [`Inputs::read`]), when the output exists, and
 /// when the disk refuses; then nothing is left at the output path.
 pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<DebDocument, DebError> {
+    if let Some(daemon) = &args.convert {
+        return convert(args, daemon, note);
+    }
+    let build = Build::new(args)?;
     let output = StagedDir::create(&args.output.output, args.output.force)?;
     let inputs = Inputs::read(&args.network_config, &args.ledgers, note)?;
     fork_fs::require_free_space(
@@ -43,12 +49,12 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<DebDocument, DebError
         .source_date_epoch
         .unwrap_or(inputs.network.fork.genesis_state_timestamp_ms / 1000);
 
-    let control = control(args, &inputs.network.network)?;
+    let control = control(&build, &inputs.network.network)?;
     let name = control.require("Package")?.to_owned();
-    let file_name = format!("{name}_{}_all.deb", args.package_version);
+    let file_name = format!("{name}_{}_all.deb", build.version);
     note(&format!("writing {file_name}"));
     let path = output.path().join(&file_name);
-    let written = builder(args, &inputs, control, source_date_epoch)?.write(&path)?;
+    let written = builder(&build, &inputs, control, source_date_epoch)?.write(&path)?;
     note(&format!("reading {file_name} back"));
     read_back(&path, &written, source_date_epoch)?;
 
@@ -61,34 +67,61 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<DebDocument, DebError
             bytes: written.file.bytes,
         },
         package: name,
-        package_version: args.package_version.to_string(),
+        package_version: build.version.to_string(),
         architecture: "all".to_owned(),
         network: inputs.network.network,
-        git_hash: args.git_hash.to_string(),
+        git_hash: build.git_hash.to_string(),
         network_document_sha256: inputs.network_sha256,
         contents: written.contents,
         compression: args.compression,
         payload_sha256: written.payload_sha256,
         source_date_epoch,
         sources_verified: inputs.network.sources_verified,
+        flavour: DebFlavour::Config,
+        converted: None,
     };
     output.write_document(&document)?;
     output.commit()?;
     Ok(document)
 }
 
+/// What a config package takes besides its inputs. The command line makes sure that it is there.
+struct Build<'a> {
+    args: &'a Args,
+    version: &'a PackageVersion,
+    git_hash: &'a GitHash,
+    seed_list_url: &'a SeedListUrl,
+}
+
+impl<'a> Build<'a> {
+    fn new(args: &'a Args) -> Result<Self, DebError> {
+        fn given<'b, T>(value: &'b Option<T>, option: &'static str) -> Result<&'b T, DebError> {
+            Ok(value
+                .as_ref()
+                .ok_or(DebErrorKind::MissingOption { option })?)
+        }
+        Ok(Self {
+            args,
+            version: given(&args.package_version, "version")?,
+            git_hash: given(&args.git_hash, "git-hash")?,
+            seed_list_url: given(&args.seed_list_url, "seed-list-url")?,
+        })
+    }
+}
+
 /// Control data in upstream's order (`scripts/debian/builder-helpers.sh`), with the real
 /// `Installed-Size` that upstream leaves empty.
-fn control(args: &Args, network: &str) -> Result<Paragraph, PackageError> {
-    let daemon = format!("mina-{network} (<< {})", args.package_version);
+fn control(build: &Build<'_>, network: &str) -> Result<Paragraph, PackageError> {
+    let args = build.args;
+    let daemon = format!("mina-{network} (<< {})", build.version);
     let built = match &args.build_url {
-        None => format!("Built from {}", args.git_hash),
-        Some(url) => format!("Built from {} by {url}", args.git_hash),
+        None => format!("Built from {}", build.git_hash),
+        Some(url) => format!("Built from {} by {url}", build.git_hash),
     };
     let mut control = Paragraph::new();
     for (name, value) in [
         ("Package", format!("mina-{network}-config").as_str()),
-        ("Version", args.package_version.as_str()),
+        ("Version", build.version.as_str()),
         ("License", "Apache-2.0"),
         ("Origin", "MinaProtocol"),
         ("Label", "MinaProtocol"),
@@ -118,7 +151,7 @@ fn control(args: &Args, network: &str) -> Result<Paragraph, PackageError> {
 }
 
 fn builder(
-    args: &Args,
+    build: &Build<'_>,
     inputs: &Inputs,
     control: Paragraph,
     source_date_epoch: u64,
@@ -130,7 +163,7 @@ fn builder(
         |name: &str, source| deb.add(&format!("{DATA_DIRECTORY}/{name}"), FILE_MODE, source);
     // The daemon loads the config that carries its own commit without being told.
     add(
-        &format!("config_{}.json", args.git_hash),
+        &format!("config_{}.json", build.git_hash),
         bytes(&inputs.config),
     )?;
     add(&format!("{network}.json"), bytes(&inputs.config))?;
@@ -141,7 +174,7 @@ fn builder(
     for (name, path) in &inputs.tarballs {
         add(name, FileSource::File(path.clone()))?;
     }
-    let unit = UNIT.replace("@SEED_LIST_URL@", &args.seed_list_url.for_unit());
+    let unit = UNIT.replace("@SEED_LIST_URL@", &build.seed_list_url.for_unit());
     deb.add(
         "/usr/lib/systemd/user/mina.service",
         FILE_MODE,

@@ -137,7 +137,10 @@ fn optional_inputs_appear_only_when_given() {
         export[7],
         "sign-release manifest --candidate candidate --ledgers ledgers/genesis --ledgers ledgers/staking --ledgers ledgers/next --network-config network-config --deb deb --image image --report report --report image-report --output manifest"
     );
-    let signed = lines(&[("FORK_CONFIG_URL", "f.json"), ("SIGNING_KEY_FILE", "/k e y")]);
+    let signed = lines(&[
+        ("FORK_CONFIG_URL", "f.json"),
+        ("SIGNING_KEY_FILE", "/k e y"),
+    ]);
     assert_eq!(signed[..8], export);
     assert_eq!(
         signed[8..],

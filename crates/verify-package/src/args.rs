@@ -23,6 +23,11 @@ pub struct Args {
     #[command(flatten)]
     pub subject: SubjectArgs,
 
+    /// Package of the daemon that --deb was converted from (`package-deb --convert`): what the fork
+    /// does not bring must be this, to the byte
+    #[arg(long, value_name = "DEB", requires = "deb")]
+    pub converted_from: Option<PathBuf>,
+
     /// Candidate directory that `dump-candidates` wrote
     #[arg(long, value_name = "DIR")]
     pub candidate: PathBuf,

@@ -28,6 +28,9 @@ const fn optional(sentence: &'static str, checks: &'static [&'static str]) -> Cl
     }
 }
 
+const NOTHING_ELSE: &str =
+    "The package holds these files and nothing else, and installing it runs nothing.";
+
 const CLAIMS: [Claim; 19] = [
     claim(
         "The candidate is whole: its files are the ones its document names, for this network.",
@@ -86,7 +89,7 @@ const CLAIMS: [Claim; 19] = [
         ],
     ),
     claim(
-        "The package holds these files and nothing else, and installing it runs nothing.",
+        NOTHING_ELSE,
         &[
             "package.readable",
             "package.files",
@@ -148,6 +151,18 @@ const NEVER: [&str; 6] = [
     "What else an image does: its entrypoint, and its other files and packages.",
     "That what is published is what was verified here: compare the SHA-256 of the file.",
 ];
+
+/// Says it differently for a converted package, which brings a daemon and its scripts.
+pub(crate) fn of_converted(proved: &mut [String], not_proved: &mut Vec<String>) {
+    for sentence in proved.iter_mut().filter(|one| *one == NOTHING_ELSE) {
+        *sentence = "What the fork does not bring is as in the daemon's package that was named, to the byte: files, owners, scripts, control data."
+            .to_owned();
+    }
+    not_proved.push(
+        "What the daemon and its scripts do: they are compared with the daemon's package that was named, and not judged."
+            .to_owned(),
+    );
+}
 
 /// What is proved, and what is not. A claim with a failed check is in neither: the check says more.
 pub(crate) fn judge(checks: &[ReportCheck]) -> (Vec<String>, Vec<String>) {

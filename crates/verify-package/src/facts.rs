@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::against::{self, Side};
 use crate::args::Args;
 use crate::config::ConfigView;
+use crate::converted::Converted;
 use crate::daemon::NodeFacts;
 use crate::dpkg::DpkgFacts;
 use crate::error::VerifyError;
@@ -55,6 +56,9 @@ pub struct Facts {
     pub node: NodeFacts,
     /// Times at which locked balances were counted, in milliseconds since 1970.
     pub times_ms: Vec<u64>,
+    /// The comparison with the daemon's package it was converted from, or why there is none; absent
+    /// when none was named.
+    pub converted: Option<Result<Converted, String>>,
     /// A second package beside this one; absent when none was named.
     pub comparison: Option<ReportComparison>,
 }
@@ -165,7 +169,12 @@ impl Facts {
         if comparison.is_some() {
             stages.end("against");
         }
+        let converted = match (&args.converted_from, &args.subject.deb) {
+            (Some(daemon), Some(deb)) => Some(Converted::read(daemon, deb, &network)),
+            _ => None,
+        };
         Ok(Self {
+            converted,
             subject,
             kind,
             dpkg: DpkgFacts::not_asked("it was not asked yet"),

@@ -28,6 +28,7 @@ mod checks;
 mod claims;
 mod config;
 mod config_schema;
+mod converted;
 mod daemon;
 mod differences;
 mod dpkg;

@@ -175,7 +175,10 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
             Some((ledger.role, proof.root))
         })
         .collect();
-    let (proved, not_proved) = claims::judge(&checks);
+    let (mut proved, mut not_proved) = claims::judge(&checks);
+    if facts.converted.is_some() {
+        claims::of_converted(&mut proved, &mut not_proved);
+    }
     ReportDocument {
         format: ReportDocument::FORMAT.to_owned(),
         version: ReportDocument::VERSION,

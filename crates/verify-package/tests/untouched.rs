@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use clap::Parser;
 use fork_types::{Class, Fault};
 use fork_worker::{Context, OutputFormat, Worker};
 use support::{Made, Opened, Run, assert_passed, dpkg_agrees, has_dpkg};
@@ -86,6 +87,158 @@ fn with_rocksdb(report: &ReportDocument) -> [bool; 3] {
         assert_ne!(is_log, check.detail.contains("read with RocksDB"));
         !is_log
     })
+}
+
+/// A daemon's package of the network, and what it is converted to.
+fn converted(root: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    let network = &made().network;
+    let tree = root.join("tree");
+    let write = |path: &str, bytes: &[u8], mode: u32| {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let prefork = fs::read(made().path("fixture/prefork_config.json")).unwrap();
+    write(&format!("var/lib/coda/{network}.json"), &prefork, 0o644);
+    write("var/lib/coda/config_68503010.json", &prefork, 0o644);
+    write("var/lib/coda/other.json", b"{}", 0o644);
+    let old = format!("var/lib/coda/genesis_ledger_{}.tar.gz", "9".repeat(64));
+    write(&old, b"old", 0o644);
+    write("usr/bin/mina", b"daemon", 0o4755);
+    fs::hard_link(tree.join("usr/bin/mina"), tree.join("usr/bin/coda")).unwrap();
+    std::os::unix::fs::symlink("mina", tree.join("usr/bin/link")).unwrap();
+    write("etc/mina.conf", b"conf", 0o644);
+    let control = format!(
+        "Package: mina-{network}\nVersion: 3.3.0\nArchitecture: amd64\nMaintainer: a <a@b.c>\nDepends: libc6\nDescription: x\n"
+    );
+    write("DEBIAN/control", control.as_bytes(), 0o644);
+    write("DEBIAN/conffiles", b"/etc/mina.conf\n", 0o644);
+    write("DEBIAN/postinst", b"#!/bin/sh\n", 0o755);
+    let daemon = root.join("daemon.deb");
+    let built = Command::new("dpkg-deb")
+        .args(["--root-owner-group", "-Zgzip", "-b"])
+        .arg(&tree)
+        .arg(&daemon)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{built:?}");
+    let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let args = package_deb::Args::try_parse_from([
+        "package-deb",
+        "--network-config",
+        &text(made().path("network")),
+        "--ledgers",
+        &text(made().path("ledgers/genesis")),
+        &text(made().path("ledgers/staking")),
+        &text(made().path("ledgers/next")),
+        "--convert",
+        &text(daemon.clone()),
+        "--output",
+        &text(root.join("out")),
+    ])
+    .unwrap();
+    let document = package_deb::package(&args, &|_| ()).unwrap();
+    (daemon, root.join("out").join(document.file.name))
+}
+
+#[test]
+fn a_converted_package_passes_beside_the_daemons() {
+    if !has_dpkg() {
+        return;
+    }
+    let root = TempDir::new().unwrap();
+    let (daemon, deb) = converted(root.path());
+    let report = |deb: &Path, daemon: Option<&Path>| {
+        let mut run = Run::new(made(), "--deb", deb.to_str().unwrap());
+        if let Some(daemon) = daemon {
+            run.more
+                .extend(["--converted-from".into(), daemon.to_str().unwrap().into()]);
+        }
+        run.report()
+    };
+    let good = report(&deb, Some(&daemon));
+    assert_passed(&good, &["image.dpkg-status", "image.content"]);
+    dpkg_agrees(&good);
+
+    assert!(!good.proved.iter().any(|one| one.contains("runs nothing")));
+    assert!(
+        good.not_proved
+            .iter()
+            .any(|one| one.contains("its scripts"))
+    );
+
+    // Without the daemon's package, nothing says what its files should be.
+    let failed = |report: &ReportDocument| {
+        let failed = report
+            .checks
+            .iter()
+            .filter(|one| one.outcome == Outcome::Failed);
+        failed.map(|one| one.id.clone()).collect::<Vec<_>>()
+    };
+    let alone = failed(&report(&deb, None));
+    for id in ["package.files", "package.modes", "package.control"] {
+        assert!(alone.iter().any(|one| one == id), "{alone:?}");
+    }
+
+    // One thing of the daemon's changed after the conversion: told by the check that is about it.
+    let directory = root.path().join("s");
+    for (number, (change, expected)) in [
+        ("printf other > data/usr/bin/mina", vec!["package.files"]),
+        ("rm data/usr/bin/link", vec!["package.files"]),
+        ("ln -s x data/usr/bin/more", vec!["package.files"]),
+        (
+            "chmod a-x data/usr/bin/mina",
+            vec!["package.files", "package.modes"],
+        ),
+        (
+            "printf more > data/var/lib/coda/more.json",
+            vec!["package.files"],
+        ),
+        (
+            "printf '#!/bin/sh\\nevil\\n' > control/postinst",
+            vec!["package.control"],
+        ),
+        (
+            "printf '#!/bin/sh\\nevil\\n' > control/prerm",
+            vec!["package.control"],
+        ),
+        (
+            "sed -i 's/libc6/evil/' control/control",
+            vec!["package.control"],
+        ),
+        (
+            "sed -i 's/-hardfork/-softfork/' control/control",
+            vec!["package.control"],
+        ),
+        (
+            "sed -i '/^Conflicts/d' control/control",
+            vec!["package.control"],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        package_deb::session::unpack(&deb, &directory, true).unwrap();
+        let done = Command::new("sh")
+            .args(["-c", change])
+            .current_dir(&directory)
+            .status();
+        assert!(done.unwrap().success(), "{change}");
+        let changed = root.path().join(format!("{number}.deb"));
+        let session = package_deb::session::Session::open(&directory).unwrap();
+        session.save(&changed, false, None).unwrap();
+        drop(session);
+        let found = failed(&report(&changed, Some(&daemon)));
+        assert!(
+            expected.iter().all(|id| found.iter().any(|one| one == id)),
+            "{change}: {found:?}"
+        );
+        assert!(
+            found.iter().all(|one| one.starts_with("package.")),
+            "{change}: {found:?}"
+        );
+    }
 }
 
 #[test]

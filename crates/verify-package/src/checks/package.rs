@@ -6,6 +6,7 @@ use fork_package::{PackageVersion, installed_size_kib};
 use fork_types::Role;
 
 use super::{Check, Finding};
+use crate::converted::Converted;
 use crate::facts::{Facts, is_commit_config};
 use crate::subject::{DATA_DIRECTORY, Entry, EntryKind, Subject, SubjectKind, UNIT, is_tarball_of};
 
@@ -17,7 +18,7 @@ pub(super) static CHECKS: [Check; 8] = [
     },
     Check {
         id: "package.files",
-        proves: "it holds exactly the files of a config package, each once, and nothing else",
+        proves: "it holds exactly the files of a config package, each once, and nothing else (or what the daemon's package has, when converted)",
         run: files,
     },
     Check {
@@ -32,7 +33,7 @@ pub(super) static CHECKS: [Check; 8] = [
     },
     Check {
         id: "package.control",
-        proves: "name, version, architecture and installed size are what they should be, and nothing would be run",
+        proves: "name, version, architecture and installed size are what they should be, and nothing would be run (or the daemon's scripts, when converted)",
         run: control,
     },
     Check {
@@ -65,6 +66,12 @@ fn readable(facts: &Facts) -> Finding {
         Ok(subject) => Finding::passed(format!("{} paths", subject.entries.len())),
         Err(problem) => Finding::failed("a readable package", problem, facts.kind.name()),
     }
+}
+
+/// The comparison with the daemon's package that it was converted from, when one was named and can be
+/// read; that it cannot is a finding of `package.files`.
+fn converted(facts: &Facts) -> Option<&Converted> {
+    facts.converted.as_ref().and_then(|one| one.as_ref().ok())
 }
 
 /// What a path of a package must be.
@@ -121,11 +128,19 @@ fn files(facts: &Facts) -> Finding {
         Err(finding) => return finding,
     };
     let network = facts.reference.network.package_name();
+    let converted = converted(facts);
+    let is_own = |path: &str| converted.is_some_and(|one| one.own.contains(path));
     let mut problems: Vec<String> = subject
         .entries
         .iter()
+        .filter(|(path, _)| !is_own(path))
         .filter_map(|(path, entry)| wanted(subject, network, path, entry).err())
         .collect();
+    match &facts.converted {
+        Some(Ok(converted)) => problems.extend(converted.file_problems.iter().cloned()),
+        Some(Err(problem)) => problems.push(problem.clone()),
+        None => {}
+    }
     problems.extend(
         subject
             .duplicates
@@ -172,7 +187,10 @@ fn files(facts: &Facts) -> Finding {
         for name in [format!("{network}.json"), format!("{network}.old.json")] {
             count(&name, has(&format!("{DATA_DIRECTORY}/{name}")), 1..=1);
         }
-        count("systemd units", has(UNIT), 1..=1);
+        // A converted package has the daemon's, wherever that is.
+        if converted.is_none() {
+            count("systemd units", has(UNIT), 1..=1);
+        }
     }
     let found = subject
         .entries
@@ -181,9 +199,15 @@ fn files(facts: &Facts) -> Finding {
         .count();
     Finding::none(
         &problems,
-        "the files of a config package",
+        match converted {
+            None => "the files of a config package",
+            Some(_) => "the daemon's files and those of the fork",
+        },
         &subject.name,
-        format!("{found} files"),
+        match converted {
+            None => format!("{found} files"),
+            Some(one) => format!("{found} files; {} entries are the daemon's", one.own.len()),
+        },
     )
 }
 
@@ -196,7 +220,11 @@ fn modes(facts: &Facts) -> Finding {
         return Finding::not_run("a daemon writes with the modes of its user");
     }
     let mut problems = Vec::new();
+    let converted = converted(facts);
     for (path, entry) in &subject.entries {
+        if converted.is_some_and(|one| one.own.contains(path)) {
+            continue;
+        }
         let expected = match &entry.kind {
             EntryKind::File(_) => 0o644,
             // What is above the package's own directories belongs to the system.
@@ -250,7 +278,14 @@ fn md5sums(facts: &Facts) -> Finding {
             _ => problems.push(format!("line `{}`", line.escape_debug())),
         }
     }
+    let converted = converted(facts);
+    let is_conffile = |path: &str| converted.is_some_and(|one| one.conffiles.contains(path));
+    // Other names of files are listed too, with the checksum that the file has.
+    let is_link = |path: &str| converted.is_some_and(|one| one.own.contains(path));
     for (path, digests) in &subject.digests {
+        if is_conffile(path) && !listed.contains_key(path.as_str()) {
+            continue;
+        }
         match listed.remove(path.as_str()) {
             Some(digest) if digest == digests.md5 => {}
             Some(digest) => problems.push(format!(
@@ -263,6 +298,7 @@ fn md5sums(facts: &Facts) -> Finding {
     problems.extend(
         listed
             .keys()
+            .filter(|path| !is_link(path))
             .map(|path| format!("`/{}` is listed and not there", path.escape_debug())),
     );
     Finding::none(
@@ -279,7 +315,11 @@ fn control(facts: &Facts) -> Finding {
         Err(finding) => return finding,
     };
     let network = facts.reference.network.package_name();
-    let name = format!("mina-{network}-config");
+    let converted = converted(facts);
+    let name = match converted {
+        Some(converted) => converted.package.clone(),
+        None => format!("mina-{network}-config"),
+    };
     let Some(control) = &subject.control else {
         return match subject.kind {
             SubjectKind::Automode => Finding::not_run("it is no package"),
@@ -307,22 +347,31 @@ fn control(facts: &Facts) -> Finding {
         }
     };
     same("Package", &name);
-    same("Architecture", "all");
+    same(
+        "Architecture",
+        converted.map_or("all", |one| one.architecture.as_str()),
+    );
     if subject.kind != SubjectKind::Deb {
         same("Status", "install ok installed");
         same("Conffiles", "");
     }
     // Nothing else may come with it, and nothing may hold it in place.
-    for field in [
+    let nothing_else = [
         "Pre-Depends",
         "Depends",
         "Recommends",
         "Conflicts",
         "Essential",
         "Protected",
-    ] {
+    ];
+    for field in nothing_else.into_iter().filter(|_| converted.is_none()) {
         same(field, "");
     }
+    problems.extend(
+        converted
+            .iter()
+            .flat_map(|one| one.control_problems.iter().cloned()),
+    );
     if let Err(error) = value("Version").parse::<PackageVersion>() {
         problems.push(format!(
             "Version `{}`: {error}",
@@ -332,7 +381,10 @@ fn control(facts: &Facts) -> Finding {
     if subject.kind == SubjectKind::Deb {
         let files = subject.entries.values().filter_map(Entry::file);
         let directories = subject.entries.len() - subject.digests.len();
-        let size = installed_size_kib(files.map(|file| file.bytes), directories as u64);
+        let size = match converted {
+            Some(converted) => converted.installed_size_kib,
+            None => installed_size_kib(files.map(|file| file.bytes), directories as u64),
+        };
         // Upstream leaves it empty.
         if !matches!(value("Installed-Size"), "") && value("Installed-Size") != size.to_string() {
             problems.push(format!(
@@ -342,7 +394,7 @@ fn control(facts: &Facts) -> Finding {
         }
         let known: BTreeSet<&str> = ["control", "md5sums"].into();
         for file in &subject.control_files {
-            if !known.contains(file.as_str()) {
+            if converted.is_none() && !known.contains(file.as_str()) {
                 problems.push(format!("there is a control file `{}`", file.escape_debug()));
             }
         }
@@ -355,7 +407,10 @@ fn control(facts: &Facts) -> Finding {
     }
     Finding::none(
         &problems,
-        format!("{name}, architecture all"),
+        match converted {
+            None => format!("{name}, architecture all"),
+            Some(_) => format!("{name}, and the rest as the daemon's package has it"),
+        },
         "control",
         format!("{name} {}", value("Version")),
     )
