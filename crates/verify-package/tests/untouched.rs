@@ -187,10 +187,7 @@ fn a_converted_package_passes_beside_the_daemons() {
         ("printf other > data/usr/bin/mina", vec!["package.files"]),
         ("rm data/usr/bin/link", vec!["package.files"]),
         ("ln -s x data/usr/bin/more", vec!["package.files"]),
-        (
-            "chmod a-x data/usr/bin/mina",
-            vec!["package.files", "package.modes"],
-        ),
+        ("chmod a-x data/usr/bin/mina", vec!["package.files"]),
         (
             "printf more > data/var/lib/coda/more.json",
             vec!["package.files"],
