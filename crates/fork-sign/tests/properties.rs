@@ -177,6 +177,26 @@ fn a_signature_in_another_s_name_is_told_from_an_unknown_one() {
     );
 }
 
+/// One person cannot be two by labelling a signature twice, or leaving the label out.
+#[test]
+fn a_key_counts_once_under_any_number_of_labels() {
+    let json = String::from_utf8(envelope(&[1]).to_json().unwrap()).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let signature = value["signatures"][0]["sig"].clone();
+    for label in ["", "me", key(2).public().id().as_str()] {
+        let entry = serde_json::json!({ "keyid": label, "sig": signature });
+        value["signatures"].as_array_mut().unwrap().push(entry);
+    }
+    let envelope = Envelope::from_json(value.to_string().as_bytes()).unwrap();
+    assert_eq!(envelope.signature_count(), 4);
+    let keys = trusted([1, 2]);
+    let verification = envelope.verify(&keys, 2, &TYPES).unwrap();
+    let good = SignatureStatus::Good(key(1).public().id().clone());
+    assert_eq!(verification.statuses(), vec![good; 4]);
+    assert_eq!(verification.signers().len(), 1);
+    assert!(!verification.is_met() && verification.payload().is_none());
+}
+
 #[test]
 fn a_key_file_is_one_block_and_nothing_else() {
     let secret = key(3);

@@ -4,6 +4,7 @@ use fork_sign::{Statement, Subject};
 use serde_json::Value;
 
 use crate::manifest::Manifest;
+use crate::show::plain;
 
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +145,7 @@ fn difference(path: &str, a: &Value, b: &Value, verdict: &mut Option<String>) ->
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "absent".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => plain(text),
         Value::Object(_) | Value::Array(_) => "present".to_owned(),
         other => other.to_string(),
     }
@@ -155,12 +156,13 @@ fn subjects(first: &[Subject], second: &[Subject]) -> Option<String> {
     let only = |here: &[Subject], there: &[Subject], which: &str| {
         let lacks = |one: &&Subject| !there.iter().any(|other| other.name == one.name);
         let found = here.iter().find(lacks)?;
-        Some(format!("artefact `{}` is only in the {which}", found.name))
+        let name = plain(&found.name);
+        Some(format!("artefact `{name}` is only in the {which}"))
     };
     let changed = || {
         first.iter().find_map(|one| {
             let other = second.iter().find(|other| other.name == one.name)?;
-            let name = format!("artefact `{}`", one.name);
+            let name = format!("artefact `{}`", plain(&one.name));
             let digests = one.digest.iter().find_map(|(algorithm, value)| {
                 let there = other.digest.get(algorithm).map_or("absent", String::as_str);
                 (there != value).then(|| format!("{name}: {algorithm} is {value} and {there}"))

@@ -63,6 +63,14 @@ pub enum SignError {
         /// Newest version known here.
         supported: u32,
     },
+    /// A fact about an artefact that the statement does not name.
+    #[error("the manifest in `{}` speaks of `{name}`, which is not among its subjects", path.display())]
+    NoSubject {
+        /// The file.
+        path: PathBuf,
+        /// The name, without control characters.
+        name: String,
+    },
     /// Not one of each ledger.
     #[error("{problem} {role} ledger among --ledgers")]
     Roles {
@@ -194,7 +202,10 @@ impl Fault for SignError {
             Self::Package(error) => error.class(),
             Self::Key { source, .. } => source.class(),
             Self::Envelope { source, .. } => source.class(),
-            Self::Report { .. } | Self::Statement { .. } | Self::TooNew { .. } => Class::BadInput,
+            Self::Report { .. }
+            | Self::Statement { .. }
+            | Self::TooNew { .. }
+            | Self::NoSubject { .. } => Class::BadInput,
             Self::NoKey | Self::Roles { .. } | Self::TwoReports { .. } | Self::Exists { .. } => {
                 Class::Usage
             }
@@ -221,7 +232,7 @@ impl Fault for SignError {
                 "name a file with --key, or put the text of one into FORKPACK_SIGNING_KEY"
             }
             Self::Report { .. } => "pass the directory that verify-package wrote, unchanged",
-            Self::Statement { .. } => {
+            Self::Statement { .. } | Self::NoSubject { .. } => {
                 "pass what `sign-release manifest` or `sign` wrote, unchanged"
             }
             Self::TooNew { .. } => "use the release of these tools that wrote it",

@@ -13,6 +13,7 @@ use crate::args::FileOutputArgs;
 use crate::compare::first_difference;
 use crate::error::SignError;
 use crate::manifest::{Manifest, PREDICATE_TYPE, VERSION};
+use crate::show::plain;
 
 /// Name of the statement's file.
 pub(crate) const FILE_NAME: &str = "manifest.json";
@@ -85,13 +86,32 @@ fn statement(path: &Path, payload: &[u8]) -> Result<Statement<Manifest>, SignErr
     let statement: Statement<Manifest> =
         Statement::from_canonical_payload(payload, PREDICATE_TYPE).map_err(fault)?;
     if statement.predicate().format == crate::manifest::FORMAT {
-        return Ok(statement);
+        return match unnamed(&statement) {
+            None => Ok(statement),
+            Some(name) => Err(SignError::NoSubject {
+                path: path.to_owned(),
+                name: plain(name),
+            }),
+        };
     }
     Err(fault(StatementError::Type {
         member: "format",
         expected: crate::manifest::FORMAT.to_owned(),
         found: statement.predicate().format.chars().take(120).collect(),
     }))
+}
+
+/// The first artefact that the facts speak of and no subject names: whoever signed would not have had
+/// to have it.
+fn unnamed(statement: &Statement<Manifest>) -> Option<&str> {
+    let manifest = statement.predicate();
+    let tarballs = manifest.ledgers.iter().map(|ledger| &ledger.tarball);
+    let image = manifest.image.as_ref().map(|image| &image.name);
+    tarballs
+        .chain([&manifest.package.file])
+        .chain(image)
+        .map(String::as_str)
+        .find(|name| statement.subject(name).is_none())
 }
 
 /// Fails with the first difference unless two files say the same.

@@ -130,8 +130,9 @@ fn subjects(statement: &Statement<Manifest>) -> String {
     text
 }
 
-/// A text from a file that nobody may have signed: without control characters.
-fn plain(text: &str) -> String {
+/// A text from a file that nobody may have signed: without control characters, which a terminal would
+/// obey.
+pub(crate) fn plain(text: &str) -> String {
     text.chars()
         .map(|one| if one.is_control() { '\u{fffd}' } else { one })
         .collect()

@@ -14,7 +14,7 @@ use crate::error::SignError;
 use crate::files::{FILE_NAME, Signed, same};
 use crate::keys::read_secret;
 use crate::manifest::Manifest;
-use crate::show::summary;
+use crate::show::{plain, summary};
 
 /// What was written.
 #[derive(Serialize)]
@@ -137,7 +137,9 @@ fn written(signed: &Signed, file: PathBuf) -> Written<'_> {
 /// Fails when an artefact differs, and, when all are demanded, when one is not there.
 pub(crate) fn require(checked: &[CheckedArtifact], all: bool) -> Result<(), SignError> {
     let mut differing = checked.iter().filter_map(|artifact| match &artifact.found {
-        Found::Differs { path, problem } => Some(format!("`{}`: {problem}", path.display())),
+        Found::Differs { path, problem } => {
+            Some(plain(&format!("`{}`: {problem}", path.display())))
+        }
         Found::Checked | Found::Missing => None,
     });
     if let Some(first) = differing.next() {
@@ -157,6 +159,6 @@ pub(crate) fn require(checked: &[CheckedArtifact], all: bool) -> Result<(), Sign
     Err(SignError::Missing {
         count: missing.len(),
         total: checked.len(),
-        names: missing.join(", "),
+        names: plain(&missing.join(", ")),
     })
 }

@@ -10,7 +10,7 @@ use crate::error::SignError;
 use crate::files::Signed;
 use crate::keys::read_trusted;
 use crate::manifest::Manifest;
-use crate::show::summary;
+use crate::show::{plain, summary};
 use crate::signing::require;
 
 /// What was found.
@@ -90,11 +90,12 @@ fn human(verified: &Verified<'_>) -> String {
         },
     ));
     for artifact in verified.artifacts {
+        let name = plain(&artifact.name);
         text.push_str(&match &artifact.found {
-            Found::Checked => format!("  checked      {}\n", artifact.name),
-            Found::Missing => format!("  not present  {}\n", artifact.name),
+            Found::Checked => format!("  checked      {name}\n"),
+            Found::Missing => format!("  not present  {name}\n"),
             Found::Differs { problem, .. } => {
-                format!("  DIFFERS      {}: {problem}\n", artifact.name)
+                format!("  DIFFERS      {name}: {}\n", plain(problem))
             }
         });
     }

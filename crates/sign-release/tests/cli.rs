@@ -300,6 +300,11 @@ fn what_is_no_manifest_is_refused() {
         fs::write(place.path("changed.json"), changed).unwrap();
         show(&place, "changed.json").ends(5, words);
     }
+    place.write_statement("changed.json", |predicate| {
+        predicate["package"]["file"] = "\u{1b}[2J.deb".into();
+    });
+    let ran = show(&place, "changed.json").ends(5, "which is not among its subjects");
+    assert!(!ran.stderr.contains('\u{1b}'), "{}", ran.stderr);
     let envelope = place.read("a.json");
     for (from, to, words) in [
         (

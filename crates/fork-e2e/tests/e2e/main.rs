@@ -15,4 +15,5 @@ mod bad_inputs;
 mod fixture;
 mod migrate;
 mod pipeline;
+mod signing;
 mod support;
