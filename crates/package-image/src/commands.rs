@@ -118,7 +118,11 @@ mod tests {
             ("pull localhost/a", "required arguments were not provided"),
             ("promote localhost/a:1 x", "needs a digest"),
             (
-                "promote localhost/a:1",
+                &format!("promote localhost/a@sha256:{} -x", "0".repeat(64)),
+                "unexpected argument '-x'",
+            ),
+            (
+                &format!("promote localhost/a@sha256:{}", "0".repeat(64)),
                 "required arguments were not provided",
             ),
         ] {

@@ -12,6 +12,7 @@
 mod docker;
 #[path = "../../package-deb/tests/fake/mod.rs"]
 mod fake;
+mod serve;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -140,7 +141,7 @@ fn check_inside(engine: &Engine, image: &str, document: &DebDocument) {
 
 #[test]
 fn the_engine_runs_what_was_made() {
-    if !have(&["dockerd", "docker", "dpkg", "tar"]) {
+    if !have(&["dockerd", "docker", "docker-registry", "dpkg", "tar"]) {
         return;
     }
     let root = tempfile::tempdir().unwrap();
@@ -230,6 +231,21 @@ fn the_engine_runs_what_was_made() {
     ];
     let third = image(&directory, &base, &root.join("third"), &more);
     assert_eq!(third.package_layer_digest, first.package_layer_digest);
+
+    // The engine takes from a registry what was pushed there, attachments beside it or not.
+    let server = serve::Server::start(false);
+    let repository = format!("{}/mina/daemon", server.address);
+    run(Command::new(env!("CARGO_BIN_EXE_package-image"))
+        .arg("push")
+        .arg(root.join("first"))
+        .arg(&repository));
+    let name = format!("{repository}:{}", first.unique_tag);
+    engine.docker(&["pull", "--quiet", &name]);
+    let inspect = |format: &str| engine.docker(&["inspect", "--format", format, &name]);
+    assert_eq!(inspect("{{.Id}}").trim(), first.config_digest);
+    let pinned = format!("{repository}@{}", first.manifest_digest);
+    assert_eq!(inspect("{{index .RepoDigests 0}}").trim(), pinned);
+
     engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
     check_inside(&engine, "third:1", &document);
 }

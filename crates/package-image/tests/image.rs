@@ -1,14 +1,20 @@
 //! What is refused, what is kept and what repeats, on bases of a few files.
 #![allow(clippy::disallowed_methods)] // fixtures need no atomic writes
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
+mod docker;
 mod small;
 
 use std::path::Path;
 use std::process::Command;
 
 use clap::Parser;
-use fork_package::{DebBuilder, Image, Paragraph, Selection, Tree};
+use fork_package::{DebBuilder, Image, Paragraph, Selection, StoredImage, Tree};
 use fork_types::document::{Document, ImageDocument};
 use fork_types::{Class, Compression, Fault};
 use package_image::{Args, ImageError};
@@ -253,6 +259,225 @@ fn what_dpkg_would_refuse_is_refused() {
             .contains("it is for arm64, the base is amd64"),
         "{error}"
     );
+}
+
+#[test]
+fn the_same_bytes_for_everybody_and_without_a_network() {
+    if !docker::have(&["unshare", "setpriv", "taskset", "touch", "chmod"]) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let program = root.join("package-image");
+    std::fs::copy(env!("CARGO_BIN_EXE_package-image"), &program).unwrap();
+    let base = base(root, "", &[]);
+    let deb = deb(root, "");
+    let outputs = root.join("outputs");
+    std::fs::create_dir(&outputs).unwrap();
+    // Anybody may read what is here, and write there.
+    docker::run(Command::new("chmod").args(["-R", "a+rX"]).arg(root));
+    docker::run(Command::new("chmod").arg("a+rwx").arg(&outputs));
+    let make = |name: &str, wrapper: &str, variables: &[(&str, &str)]| {
+        let script = format!(
+            "{wrapper} {} --deb {} --base oci:{} --output {} --docker-archive {}.tar",
+            program.display(),
+            deb.display(),
+            base.display(),
+            outputs.join(name).display(),
+            outputs.join(name).display(),
+        );
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", &script])
+            .env_remove("SOURCE_DATE_EPOCH");
+        docker::run(command.envs(variables.iter().copied()));
+    };
+    make("one", "umask 022; unshare --net", &[]);
+    let inputs = fork_fs::list_files(&base).unwrap();
+    for (path, _) in inputs {
+        docker::run(
+            Command::new("touch")
+                .args(["--date", "@5"])
+                .arg(base.join(path)),
+        );
+    }
+    docker::run(Command::new("touch").args(["--date", "@5"]).arg(&deb));
+    let user = "umask 077; taskset --cpu-list 0 unshare --net setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let variables = [
+        ("TZ", "Asia/Tokyo"),
+        ("RAYON_NUM_THREADS", "1"),
+        ("LANG", "tr_TR.UTF-8"),
+    ];
+    make("two", user, &variables);
+    for (path, bytes) in fork_fs::list_files(&outputs.join("one")).unwrap() {
+        let [one, two] =
+            ["one", "two"].map(|name| std::fs::read(outputs.join(name).join(&path)).unwrap());
+        if path == Path::new("image.json") {
+            let [one, two] = [one, two].map(|text| String::from_utf8(text).unwrap());
+            assert_eq!(one.replace("one.tar", "two.tar"), two);
+        } else {
+            assert_eq!(
+                (one.len() as u64, &one),
+                (bytes, &two),
+                "{}",
+                path.display()
+            );
+        }
+    }
+    let [one, two] = ["one.tar", "two.tar"].map(|name| std::fs::read(outputs.join(name)).unwrap());
+    assert_eq!(one, two);
+    let count = |name: &str| fork_fs::list_files(&outputs.join(name)).unwrap().len();
+    assert_eq!(count("one"), count("two"));
+}
+
+#[test]
+fn what_is_attached_describes_the_image() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let base = base(
+        root,
+        "Package: liby++6\nStatus: install ok installed\nVersion: 1:2+b\nArchitecture: amd64\n\
+         Source: y (1)\nMaintainer: A B <a@example.org>\n\n\
+         Package: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n\n",
+        &[],
+    );
+    let deb = deb(root, "");
+    let document = make(root, &deb, &base, &[]).unwrap();
+    let stored = StoredImage::open(&root.join("out"), Selection::default()).unwrap();
+    assert_eq!(
+        stored.image.descriptor.digest.to_string(),
+        document.manifest_digest
+    );
+    assert_eq!(stored.attachments.len(), 2);
+    let mut contents = Vec::new();
+    for (attached, said) in stored.attachments.iter().zip(&document.attachments) {
+        let manifest = &attached.manifest;
+        let subject = manifest.subject.as_ref().unwrap();
+        assert_eq!(subject.digest.to_string(), document.manifest_digest);
+        assert_eq!(attached.descriptor.digest.to_string(), said.manifest_digest);
+        assert_eq!(
+            manifest.artifact_type.as_deref(),
+            Some(said.artifact_type.as_str())
+        );
+        assert_eq!(
+            manifest.config.media_type,
+            "application/vnd.oci.empty.v1+json"
+        );
+        assert_eq!(manifest.layers[0].digest.to_string(), said.digest);
+        let path = fork_package::blob_path(&root.join("out"), &manifest.layers[0].digest);
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(bytes.len() as u64, said.bytes);
+        contents.push(serde_json::from_slice::<serde_json::Value>(&bytes).unwrap());
+    }
+    let [sbom, statement] = contents.as_slice() else {
+        panic!("{contents:?}");
+    };
+    let names: Vec<&str> = sbom["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "mina-x-config-image",
+            "base",
+            "mina-x-config",
+            "dpkg",
+            "liby++6"
+        ]
+    );
+    let purl =
+        |number: usize| sbom["packages"][number]["externalRefs"][0]["referenceLocator"].clone();
+    assert_eq!(purl(2), "pkg:deb/debian/mina-x-config@2?arch=all");
+    assert_eq!(
+        purl(4),
+        "pkg:deb/debian/liby%2B%2B6@1:2%2Bb?arch=amd64&upstream=y"
+    );
+    assert_eq!(
+        sbom["packages"][4]["supplier"],
+        "Person: A B (a@example.org)"
+    );
+    assert_eq!(sbom["creationInfo"]["created"], "2023-11-14T22:13:20Z");
+    let file = &sbom["files"][0];
+    assert_eq!(file["fileName"], "./var/lib/coda/x.json");
+    // SHA-1 and SHA-256 of `{}`, and SHA-1 of the former: by sha1sum and sha256sum.
+    assert_eq!(
+        file["checksums"][0]["checksumValue"],
+        "bf21a9e8fbc5a3846fb05b4fa0859e0917b2202f"
+    );
+    assert_eq!(
+        file["checksums"][1]["checksumValue"],
+        document.contents[0].sha256
+    );
+    assert_eq!(
+        sbom["packages"][2]["packageVerificationCode"]["packageVerificationCodeValue"],
+        "f80dee827635db39077a458243379b3ad63311fd"
+    );
+    let namespace = sbom["documentNamespace"].as_str().unwrap();
+    assert!(
+        namespace.ends_with(&document.manifest_digest["sha256:".len()..]),
+        "{namespace}"
+    );
+
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    assert_eq!(
+        statement["subject"][0]["digest"]["sha256"],
+        document.manifest_digest["sha256:".len()..]
+    );
+    let build = &statement["predicate"]["buildDefinition"];
+    let dependencies = &build["resolvedDependencies"];
+    assert_eq!(dependencies[0]["digest"]["sha256"], document.deb.sha256);
+    assert_eq!(
+        dependencies[1]["digest"]["sha256"],
+        document.base.digest["sha256:".len()..]
+    );
+    let parameters = serde_json::json!({"deb": "x.deb", "base": "oci", "architecture": "amd64",
+        "sourceDateEpoch": 1_700_000_000});
+    assert_eq!(build["externalParameters"], parameters);
+    // They are beside the image, not in it.
+    let text = String::from_utf8(stored.image.bytes).unwrap();
+    assert!(
+        !text.contains("spdx") && !text.contains("in-toto"),
+        "{text}"
+    );
+}
+
+/// The standard's own tools read the list, and see when it is wrong.
+#[test]
+fn the_sbom_is_what_the_standard_says() {
+    if !docker::have_programs(&["python3"]) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let document = make(root, &deb(root, ""), &base(root, "", &[]), &[]).unwrap();
+    let digest = document.attachments[0].digest.parse().unwrap();
+    let path = fork_package::blob_path(&root.join("out"), &digest);
+    let check = |path: &Path| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check-sbom");
+        let output = Command::new(script).arg(path).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, said) = check(&path);
+    assert_eq!(code, Some(0), "{said}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in [
+        ("\"algorithm\":\"SHA1\"", "\"algorithm\":\"SHA256\""),
+        ("\"DESCENDANT_OF\"", "\"DESCENDED_FROM\""),
+        ("SPDX-2.3", "SPDX-9.9"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        let wrong = root.join("wrong.spdx.json");
+        std::fs::write(&wrong, text.replace(from, to)).unwrap();
+        let (code, said) = check(&wrong);
+        assert_eq!(code, Some(4), "{to}: {said}");
+    }
 }
 
 #[test]

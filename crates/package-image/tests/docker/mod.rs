@@ -15,16 +15,24 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whether these programs are here, and root. Without, CI fails and anybody else is told.
 pub fn have(programs: &[&str]) -> bool {
+    let user = Command::new("id").arg("-u").output().unwrap().stdout;
+    let root = if user == b"0\n" { None } else { Some("root") };
+    are_here(programs, root)
+}
+
+/// As [`have`], root or not.
+pub fn have_programs(programs: &[&str]) -> bool {
+    are_here(programs, None)
+}
+
+fn are_here(programs: &[&str], also_missing: Option<&'static str>) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut missing: Vec<&str> = programs
         .iter()
         .copied()
         .filter(|program| !std::env::split_paths(&path).any(|dir| dir.join(program).exists()))
         .collect();
-    let user = Command::new("id").arg("-u").output().unwrap().stdout;
-    if user != b"0\n" {
-        missing.push("root");
-    }
+    missing.extend(also_missing);
     if missing.is_empty() {
         return true;
     }
