@@ -26,9 +26,15 @@ pub struct Commands {
 pub enum Command {
     /// Take a package apart, change it, and put it together again
     Session(Box<SessionArgs>),
-    /// Publish packages in a signed apt repository
+    #[allow(
+        missing_docs,
+        reason = "clap would show this instead of the arguments' own text"
+    )]
     Publish(Box<PublishArgs>),
-    /// Upload ledger tarballs to the bucket daemons download them from
+    #[allow(
+        missing_docs,
+        reason = "clap would show this instead of the arguments' own text"
+    )]
     UploadLedgers(Box<UploadLedgersArgs>),
     /// Say what differs between two packages
     Diff(Box<DiffArgs>),

@@ -18,6 +18,8 @@ fn conform(store: &Store) {
     uploads(store);
     bad_names(store);
     race(store);
+    exchanges(store);
+    exchange_race(store);
     readers_see_whole_objects(store);
 }
 
@@ -208,6 +210,70 @@ fn race(store: &Store) {
         assert!(store.read(&key, 9999).unwrap().unwrap() == [winners[0]; 5000]);
         store.remove(&key).unwrap();
     }
+}
+
+fn exchanges(store: &Store) {
+    let key = "swap/a";
+    assert!(store.read_version(key, 9).unwrap().is_none());
+    assert!(store.replace_if(key, None, b"1").unwrap());
+    let (bytes, first) = store.read_version(key, 9).unwrap().unwrap();
+    assert_eq!(bytes, b"1");
+    // It is there now.
+    assert!(!store.replace_if(key, None, b"x").unwrap());
+    assert!(store.replace_if(key, Some(&first), b"2").unwrap());
+    // It is another one now.
+    assert!(!store.replace_if(key, Some(&first), b"x").unwrap());
+    let (bytes, second) = store.read_version(key, 9).unwrap().unwrap();
+    assert_eq!(bytes, b"2");
+    assert_ne!(first, second);
+    store.replace(key, b"3").unwrap();
+    assert!(!store.replace_if(key, Some(&second), b"x").unwrap());
+    assert_eq!(store.read(key, 9).unwrap().unwrap(), b"3");
+    let error = store.read_version(key, 0).unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+    store.remove(key).unwrap();
+    assert!(!store.replace_if(key, Some(&second), b"x").unwrap());
+    assert_eq!(store.read(key, 9).unwrap(), None);
+    let error = store.replace_if("../a", None, b"");
+    assert!(matches!(error, Err(StoreError::Key { .. })));
+}
+
+/// Many writers add a line each; none is lost.
+fn exchange_race(store: &Store) {
+    const THREADS: usize = 6;
+    let key = "swap/lines";
+    let barrier = Barrier::new(THREADS);
+    let lost: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    let mut lost = 0;
+                    loop {
+                        let now = store.read_version(key, 9999).unwrap();
+                        let (mut lines, version) =
+                            now.map_or((Vec::new(), None), |(lines, v)| (lines, Some(v)));
+                        lines.extend_from_slice(format!("{number}\n").as_bytes());
+                        if store.replace_if(key, version.as_ref(), &lines).unwrap() {
+                            return lost;
+                        }
+                        lost += 1;
+                    }
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    let lines = store.read(key, 9999).unwrap().unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let numbers: BTreeSet<&str> = lines.lines().collect();
+    assert_eq!((numbers.len(), lines.lines().count()), (THREADS, THREADS));
+    println!("exchanges lost: {lost}");
+    store.remove(key).unwrap();
 }
 
 fn readers_see_whole_objects(store: &Store) {

@@ -139,6 +139,27 @@ fn a_dead_service_is_an_error_and_its_return_is_noticed() {
 }
 
 #[test]
+fn an_exchange_whose_answer_was_lost_is_known_by_its_bytes() {
+    let (server, store) = remote();
+    assert!(store.replace_if("a", None, b"1").unwrap());
+    let (_, version) = store.read_version("a", 9).unwrap().unwrap();
+    server.break_requests("put", 0, 1, Fault::ResetAfter);
+    assert!(store.replace_if("a", Some(&version), b"2").unwrap());
+    server.unhook();
+    assert_eq!(store.read("a", 1).unwrap().unwrap(), b"2");
+    // Never carried out, and then the object is another.
+    let (_, version) = store.read_version("a", 9).unwrap().unwrap();
+    store.replace("a", b"3").unwrap();
+    server.break_requests("put", 0, 1, Fault::Reset);
+    assert!(!store.replace_if("a", Some(&version), b"4").unwrap());
+    assert_eq!(store.read("a", 1).unwrap().unwrap(), b"3");
+    // A service that knows no such condition.
+    server.break_requests("put", 0, usize::MAX, Fault::Status(501));
+    let error = store.replace_if("a", Some(&version), b"4").unwrap_err();
+    assert_eq!(trouble(&error), Some(Trouble::Refused), "{error}");
+}
+
+#[test]
 fn an_answer_that_was_lost_is_no_error() {
     let (server, store) = remote();
     server.break_requests("put", 0, 1, Fault::ResetAfter);

@@ -29,10 +29,9 @@ pub(super) fn check(
     note: &dyn Fn(&str),
 ) -> Result<CheckReport, PublishError> {
     let Some(state) = site.read(keyring)? else {
-        return Err(PublishError::Contradiction {
+        return Err(PublishError::NoSuite {
             store: site.store.to_string(),
-            key: site.key("InRelease"),
-            problem: "there is none".to_owned(),
+            suite: site.suite.to_owned(),
         });
     };
     let release = &state.release;

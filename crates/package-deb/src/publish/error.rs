@@ -68,6 +68,14 @@ pub enum PublishError {
         /// The other.
         second: PathBuf,
     },
+    /// No suite of that name.
+    #[error("there is no suite `{suite}` in the store `{store}`")]
+    NoSuite {
+        /// The store.
+        store: String,
+        /// The suite.
+        suite: String,
+    },
     /// A suite without a signature.
     #[error(
         "`{key}` is in the store `{store}`, and there is no InRelease beside it: the suite is not signed"
@@ -155,7 +163,10 @@ impl Fault for PublishError {
             Self::Store(error) => error.class(),
             Self::Key(error) => error.class(),
             Self::Usage(error) => error.class(),
-            Self::NoPackage { .. } | Self::Control { .. } | Self::Foreign { .. } => Class::BadInput,
+            Self::NoPackage { .. }
+            | Self::NoSuite { .. }
+            | Self::Control { .. }
+            | Self::Foreign { .. } => Class::BadInput,
             Self::Published { .. }
             | Self::Twice { .. }
             | Self::Unsigned { .. }
@@ -193,6 +204,7 @@ impl Fault for PublishError {
             Self::Foreign { .. } => {
                 "nothing was changed; publish to another suite, and move the packages there"
             }
+            Self::NoSuite { .. } => "check --repository and --suite",
             Self::Contradiction { .. } => "nothing was changed; check --repository and --suite",
             Self::Index { .. } => {
                 "nothing was changed; put the object back, or publish all packages to another suite"
