@@ -11,9 +11,11 @@ mod waive;
 
 pub(crate) use outside::fill;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::decision::{Decision, GateResult, Outcome, Question, verdict_of};
 use crate::log::Log;
-use crate::manifest::{Artifact, Measured};
+use crate::manifest::{Artifact, Manifest, Measured};
 use crate::name::{Digest, Time};
 use crate::policy::check::Check;
 use crate::policy::{Effect, Gate, Identity, Point, Policy, When};
@@ -295,6 +297,7 @@ fn engine_gates(view: &View<'_>) -> Vec<GateResult> {
             ask("release-cut", release_cut(view));
         }
     }
+    ask("same-release", same_release(view));
     ask("identity", identity(view));
     results
 }
@@ -432,6 +435,87 @@ fn release_cut(view: &View<'_>) -> Checked {
         "the release to be cut for these stages",
         "cut it and enter the stage",
     )
+}
+
+/// Whether what is released is still what was asked about before: at this stage when it was entered,
+/// and at the stages it has passed. A manifest may be replaced; what the gates of earlier stages were
+/// asked about may not, or they would have been asked about something else.
+fn same_release(view: &View<'_>) -> Checked {
+    let stage = &view.stage.name;
+    let mut wrong = Vec::new();
+    let mut compare = |name: &str, index: usize, whole: bool| {
+        if let Some((_, before)) = view.state.manifests.get(index)
+            && let Some(what) = changed(view.policy.identity, before, view.manifest, whole)
+        {
+            wrong.push(format!("{what} since {name}"));
+        }
+    };
+    if view.question.point == Point::Enter {
+        // Where a rule of the process says what has to stay the same, it alone says so. And a further
+        // attempt is there because something had to change.
+        let ruled = view
+            .policy
+            .gates_at(stage, Point::Enter, &view.manifest.kind)
+            .any(|gate| {
+                matches!(
+                    gate.check,
+                    Check::CandidateTag { .. }
+                        | Check::FinalTag { .. }
+                        | Check::SubsetOf { .. }
+                        | Check::FeaturesPassed { .. }
+                )
+            });
+        for before in view
+            .stage
+            .requires_of(&view.manifest.kind)
+            .iter()
+            .filter(|_| !ruled && view.attempt == 1)
+        {
+            if let Some((_, attempt)) = view.state.passed(before) {
+                compare(before, attempt.manifest, false);
+            }
+        }
+    } else if let Some((_, attempt)) = view.state.last(stage) {
+        compare(stage, attempt.manifest, true);
+    }
+    none_of(
+        wrong,
+        "the release that was asked about before",
+        "begin again with what changed",
+    )
+}
+
+/// What of a release has changed; `whole` is asked within a stage, where nothing may.
+fn changed(
+    identity: Identity,
+    before: &Manifest,
+    now: &Manifest,
+    whole: bool,
+) -> Option<&'static str> {
+    let files = |manifest: &Manifest| -> BTreeMap<String, Digest> {
+        let digest = |artifact: &Artifact| match (identity, artifact.payload) {
+            (Identity::Payload, Some(payload)) => payload,
+            _ => artifact.digest,
+        };
+        manifest
+            .artifact
+            .iter()
+            .map(|one| (one.name.clone(), digest(one)))
+            .collect()
+    };
+    let files_decide = matches!(identity, Identity::Bit | Identity::Payload);
+    if files_decide && files(before) != files(now) {
+        return Some("other artifacts");
+    }
+    if (whole || files_decide || identity == Identity::Commit) && before.commit != now.commit {
+        return Some("another commit");
+    }
+    let features =
+        |manifest: &Manifest| -> BTreeSet<String> { manifest.feature.iter().cloned().collect() };
+    if identity == Identity::FeatureSet && features(before) != features(now) {
+        return Some("other features");
+    }
+    (before.kind != now.kind).then_some("another kind")
 }
 
 /// Whether the artifacts are, now, what the manifest says.

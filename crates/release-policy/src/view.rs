@@ -121,8 +121,7 @@ impl<'a> View<'a> {
         facts.filter(move |fact| self.why_not(fact, manifest, &stage, attempt).is_none())
     }
 
-    /// The facts that do not count for this question although they are of this stage and attempt, or
-    /// of none.
+    /// The facts that do not count for this question, those of other stages too, with the reason.
     pub(crate) fn not_counted(&self) -> Vec<NotCounted> {
         let mut listed: Vec<NotCounted> = self
             .state
@@ -208,6 +207,29 @@ impl<'a> View<'a> {
             .into_iter()
             .filter_map(|observed| Some((observed.at, pick(&observed.seen)?)))
             .collect()
+    }
+
+    /// The same, recorded within this time of being seen.
+    pub(crate) fn seen_promptly<T>(
+        &self,
+        role: &str,
+        within: crate::name::Span,
+        pick: impl Fn(&'a Observation) -> Option<T>,
+    ) -> Vec<(Time, T)> {
+        let mut found = Vec::new();
+        for fact in self
+            .facts()
+            .filter(|fact| has_signed(self.policy, role, fact.evidence))
+        {
+            if let Predicate::Observation(observed) = &fact.evidence.predicate
+                && fact.recorded_at <= observed.at.plus(within)
+                && let Some(picked) = pick(&observed.seen)
+            {
+                self.mark(fact);
+                found.push((observed.at, picked));
+            }
+        }
+        found
     }
 
     /// The last one of these.

@@ -214,6 +214,13 @@ fn soak(view: &View<'_>, role: &str, min: Span) -> Checked {
             "record the deployment event `bootstrap`",
         ));
     };
+    // A network that was there before cannot be the one of this attempt.
+    if let Some((_, attempt)) = view.state.last(&view.stage.name)
+        && start.at < attempt.entered_at
+    {
+        let found = format!("a network of {}, before the stage was entered", start.at);
+        return Err(unmet(expected, found, "start this attempt's own network"));
+    }
     let end = start.at.plus(min);
     if view.now() >= end {
         return met();
@@ -276,8 +283,9 @@ fn every(view: &View<'_>, role: &str, every: Span) -> Checked {
     };
     let window = every.duration().as_secs().max(1);
     let number = |time: Time| time.since(start.at).as_secs().div_euclid(window);
+    // Written down within a window's time: nobody can have looked last week.
     let visited: BTreeSet<i64> = view
-        .seen(role, |seen| {
+        .seen_promptly(role, every, |seen| {
             matches!(seen, Observation::Visit { .. }).then_some(())
         })
         .into_iter()

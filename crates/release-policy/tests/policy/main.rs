@@ -6,6 +6,7 @@
     clippy::disallowed_methods
 )]
 
+mod inputs;
 mod mina;
 mod mithril;
 mod optimism;

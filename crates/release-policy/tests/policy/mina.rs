@@ -262,6 +262,40 @@ fn a07_re_versioning_keeps_the_payload() {
 }
 
 #[test]
+fn what_was_tested_is_what_is_published() {
+    let other =
+        |stage: &str, point| {
+            let mut w = planned();
+            let Some(crate::world::Step::Fact { value, .. }) = w.steps.iter().find(
+                |step| matches!(step, crate::world::Step::Fact { key, .. } if key == "manifest"),
+            ) else {
+                panic!()
+            };
+            let mut value = value.clone();
+            value["artifact"][0]["digest"] = json!(digest("another package"));
+            w.before_ask(stage, point, |w| {
+                w.manifest("swapped", "release_team", value);
+            });
+            w.until(stage, point);
+            w.decision()
+        };
+    for (stage, point) in [
+        ("publish", Enter),
+        ("seedtest", Exit),
+        ("seedtest", Enter),
+        ("package", Exit),
+    ] {
+        let decision = other(stage, point);
+        assert_eq!(decision.verdict, Deny, "{stage}");
+        assert_eq!(
+            outcome(&decision, "same-release"),
+            Outcome::Unmet,
+            "{stage}"
+        );
+    }
+}
+
+#[test]
 fn a69_the_packaged_config_has_an_explicit_time() {
     let mut w = planned();
     w.until("seedtest", Enter);

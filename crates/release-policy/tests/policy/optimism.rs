@@ -4,7 +4,6 @@ mod checks;
 
 use release_policy::Point::{Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
-use release_policy::{Outcome, Verdict};
 use serde_json::json;
 
 use crate::rows::{Row, decides_alone, row};

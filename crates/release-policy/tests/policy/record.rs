@@ -304,9 +304,12 @@ fn a67_verdicts_have_the_published_exit_codes() {
     );
 }
 
+/// By question, the facts it needs, both as indices of steps.
+type Needed = BTreeMap<usize, BTreeSet<usize>>;
+
 /// The facts without which a question is not answered with ALLOW, by question.
-fn needed(world: &World) -> BTreeMap<usize, BTreeSet<usize>> {
-    let mut needed: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+fn needed(world: &World) -> Needed {
+    let mut needed: Needed = BTreeMap::new();
     for (without, step) in world.steps.iter().enumerate() {
         if !matches!(step, Step::Fact { .. }) {
             continue;
@@ -369,7 +372,7 @@ proptest! {
     /// met, and time alone does not help.
     #[test]
     fn no_sequence_of_commands_gets_past_a_gate((which, keep, later) in subsets()) {
-        static NEEDED: std::sync::OnceLock<Vec<(World, BTreeMap<usize, BTreeSet<usize>>)>> = std::sync::OnceLock::new();
+        static NEEDED: std::sync::OnceLock<Vec<(World, Needed)>> = std::sync::OnceLock::new();
         let known = NEEDED.get_or_init(|| worlds().into_iter().map(|world| { let found = needed(&world); (world, found) }).collect());
         let (world, needed) = &known[which];
         let kept: BTreeSet<usize> = (0..world.steps.len()).filter(|index| keep[index % keep.len()]).collect();

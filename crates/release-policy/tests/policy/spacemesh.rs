@@ -2,9 +2,8 @@
 
 mod checks;
 
-use release_policy::Outcome;
 use release_policy::Point::{Close, Enter, Exit};
-use release_policy::Verdict::{Allow, Deny, Pend};
+use release_policy::Verdict::{Deny, Pend};
 use serde_json::json;
 
 use crate::rows::{Row, decides_alone, row};

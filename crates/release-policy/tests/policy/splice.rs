@@ -2,7 +2,6 @@
 
 mod checks;
 
-use release_policy::Outcome;
 use release_policy::Point::{Close, Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;

@@ -9,7 +9,7 @@ use release_policy::log::Body;
 use release_policy::manifest::{Manifest, Measured};
 use release_policy::statement::{OWN, REFERENCE, RELEASE, STATEMENT_TYPE, TEST_RESULT};
 use release_policy::{
-    Decision, Digest, Evidence, KeyId, Log, Outcome, Point, Policy, Question, Store, Time, Verdict,
+    Decision, Digest, Evidence, KeyId, Log, Point, Policy, Question, Store, Time, Verdict,
     Verified, decide,
 };
 use serde_json::{Value, json};

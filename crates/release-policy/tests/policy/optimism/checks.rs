@@ -149,6 +149,22 @@ fn a38_a_finding_voids_the_deployment_and_the_next_one_counts() {
 }
 
 #[test]
+fn the_testnet_has_the_features_of_the_betanet() {
+    let mut w = upgrade();
+    w.until("testnet", Enter);
+    let mut fewer = manifest_of(&w);
+    fewer["feature"] = json!(["alpha"]);
+    w.before_ask("testnet", Enter, |w| {
+        w.manifest("manifest-2", "release_team", fewer);
+    });
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "same-release")),
+        (Deny, Outcome::Unmet)
+    );
+}
+
+#[test]
 fn a39_lead_time_includes_both_ends() {
     let ask = |time: &str| {
         let mut w = upgrade();

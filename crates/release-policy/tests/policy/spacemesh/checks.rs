@@ -175,6 +175,40 @@ fn a56_two_visits_on_one_day_do_not_fill_a_gap() {
 }
 
 #[test]
+fn a_visit_is_written_down_in_time() {
+    let mut w = soaking();
+    w.edit("visit-1-4", |visit| {
+        visit["at"] = json!("2026-01-05T12:00:00Z")
+    });
+    w.drop("visit-1-3");
+    // Day 4 is there by its date, and was written down a day late; and day 5 has none.
+    let decision = w.decision();
+    assert!(
+        decision.reasons()[0].contains("day 4 missing, day 5 missing"),
+        "{:?}",
+        decision.reasons()
+    );
+}
+
+#[test]
+fn p16_the_network_is_this_attempts_own() {
+    let mut w = soaking();
+    w.edit("bootstrap-1", |start| {
+        start["at"] = json!("2025-12-20T00:00:00Z")
+    });
+    let decision = w.decision();
+    let soak = decision
+        .gates
+        .iter()
+        .find(|gate| gate.id == "P-16")
+        .unwrap();
+    assert!(
+        soak.found.contains("before the stage was entered"),
+        "{soak:?}"
+    );
+}
+
+#[test]
 fn a58_actions_come_in_order_and_once() {
     let mut w = regular();
     w.until("testnet", Enter);
