@@ -103,8 +103,9 @@ pub struct Args {
     pub build_url: Option<String>,
 
     /// Compression of the package: gz, xz or zst. Its content is the same; ledgers are compressed
-    /// already, so the size is nearly the same too. Packages of the network are gz
-    #[arg(long, value_name = "NAME", default_value_t = Compression::Gzip, value_parser = compression)]
+    /// already, so the size is nearly the same too. Packages of the network are gz. With --convert, it
+    /// stays what it is
+    #[arg(long, value_name = "NAME", default_value_t = Compression::Gzip, value_parser = compression, conflicts_with = "convert")]
     pub compression: Compression,
 
     /// Time of every file in the package, seconds since 1970 [default: the genesis time]

@@ -112,6 +112,7 @@ pub(crate) fn convert(
         git_hash: found.git_hash.to_string(),
         network_document_sha256: inputs.network_sha256,
         contents,
+        compression: tree.data_compression,
         payload_sha256: written.payload_sha256,
         source_date_epoch,
         sources_verified: inputs.network.sources_verified,

@@ -158,7 +158,8 @@ fn builder(
 ) -> Result<DebBuilder, PackageError> {
     let network = &inputs.network.network;
     let bytes = |bytes: &[u8]| FileSource::Bytes(bytes.to_vec());
-    let mut deb = DebBuilder::new(control, source_date_epoch).compressed_with(args.compression);
+    let mut deb =
+        DebBuilder::new(control, source_date_epoch).compressed_with(build.args.compression);
     let mut add =
         |name: &str, source| deb.add(&format!("{DATA_DIRECTORY}/{name}"), FILE_MODE, source);
     // The daemon loads the config that carries its own commit without being told.
