@@ -62,6 +62,8 @@ struct Job {
 #[derive(Clone, Copy)]
 struct Measured {
     time: Duration,
+    /// Of all threads and processes.
+    processor: Option<Duration>,
     memory: Option<u64>,
     bytes: Option<u64>,
 }
@@ -94,10 +96,12 @@ fn measure(args: &Args) -> Result<String, Failure> {
         "step",
         "median",
         "fastest – slowest",
+        "processor time",
         "peak memory",
         "size",
         "baseline",
         "its median",
+        "its processor time",
         "its memory",
         "its size",
         "ratio",
@@ -124,7 +128,7 @@ fn measure(args: &Args) -> Result<String, Failure> {
          the compression named (its default level), GNU tar and gzip of the installed files for the layer \
          of an image, and `cmp` of both data archives as `dpkg-deb --fsys-tarfile` unpacks them. `package-deb` also \
          reads and compares all digests of its inputs, and reads the package back; `dpkg-deb` does neither. \
-         Peak memory of a baseline is that of its largest process. Medians of {}; a baseline of more \
+         Processor time is that of all threads and processes; peak memory of a baseline is that of its largest process. Medians of {}; a baseline of more \
          than a minute runs once.\n\n{}",
         grouped(args.accounts),
         args.runs,
@@ -142,6 +146,10 @@ fn row(step: &Step, ours: &[Measured], theirs: &[Measured]) -> Result<Vec<String
         let mebibytes = |bytes| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
         median(&all).map_or_else(|| "–".to_owned(), mebibytes)
     };
+    let processor = |runs: &[Measured]| {
+        let all: Vec<Duration> = runs.iter().filter_map(|one| one.processor).collect();
+        median(&all).map_or_else(|| "–".to_owned(), seconds)
+    };
     let size = |runs: &[Measured]| {
         let bytes = runs.first().and_then(|one| one.bytes);
         bytes.map_or_else(|| "–".to_owned(), megabytes)
@@ -156,6 +164,7 @@ fn row(step: &Step, ours: &[Measured], theirs: &[Measured]) -> Result<Vec<String
             seconds(all.clone().min().unwrap_or_default()),
             seconds(all.max().unwrap_or_default())
         ),
+        processor(ours),
         memory(ours),
         size(ours),
     ];
@@ -163,11 +172,12 @@ fn row(step: &Step, ours: &[Measured], theirs: &[Measured]) -> Result<Vec<String
         (Some((name, _)), Some(baseline)) => row.extend([
             format!("`{name}`"),
             seconds(baseline),
+            processor(theirs),
             memory(theirs),
             size(theirs),
             format!("{:.1}×", baseline.as_secs_f64() / time.as_secs_f64()),
         ]),
-        _ => row.extend(["–"; 5].map(str::to_owned)),
+        _ => row.extend(["–"; 6].map(str::to_owned)),
     }
     Ok(row)
 }
@@ -396,7 +406,7 @@ impl Job {
         });
         if is_timed {
             // Its line is the last one on stderr.
-            command.args(["-f", "%M"]).arg(&self.program);
+            command.args(["-f", "%U %S %M"]).arg(&self.program);
         }
         let started = Instant::now();
         let output = command
@@ -409,10 +419,18 @@ impl Job {
         if output.status.code() != Some(self.code) {
             return Err(format!("{}: {error}", self.program.display()).into());
         }
-        let kibibytes = error
-            .lines()
-            .next_back()
-            .and_then(|line| line.parse::<u64>().ok());
+        let line = error.lines().next_back().unwrap_or_default();
+        let said: Vec<f64> = line
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let (processor, memory) = match said.as_slice() {
+            [user, system, kibibytes] if is_timed => (
+                Some(Duration::from_secs_f64(user + system)),
+                Some(*kibibytes as u64 * 1024),
+            ),
+            _ => (None, None),
+        };
         let bytes = self
             .output
             .as_deref()
@@ -420,9 +438,8 @@ impl Job {
             .transpose()?;
         Ok(Measured {
             time,
-            memory: kibibytes
-                .filter(|_| is_timed)
-                .map(|kibibytes| kibibytes << 10),
+            processor,
+            memory,
             bytes,
         })
     }

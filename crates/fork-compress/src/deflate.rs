@@ -32,6 +32,7 @@
 
 use crate::bits::{BitWriter, STORED_BYTES_MAX};
 use crate::huffman::{Code, SYMBOLS_MAX};
+use crate::search::{PROBE_BYTES, Search, is_flat};
 
 /// Farthest match.
 const WINDOW_BYTES: usize = 32_768;
@@ -107,20 +108,6 @@ struct Sequence {
     literals: u32,
     length: u16,
     distance: u16,
-}
-
-/// Bytes at the start of a block in which matches are looked for before the whole of it is searched.
-const PROBE_BYTES: usize = 4 << 10;
-
-/// Where matches are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Search {
-    /// In every block. Ledgers, whose digests are published, are packed like this.
-    Everywhere,
-    /// Not in blocks that look compressed already: all byte values are about equally frequent, and
-    /// there is next to no match in the first [`PROBE_BYTES`]. Such blocks are stored, four times as
-    /// fast as finding out that nothing helps. What is lost is what would repeat farther on.
-    WhereItPays,
 }
 
 /// A compressor with its buffers.
@@ -418,32 +405,6 @@ const fn distance_extra_bits(symbol: usize) -> u32 {
     if symbol < 4 { 0 } else { symbol as u32 / 2 - 1 }
 }
 
-/// Whether a code for single bytes would save less than about half a percent.
-///
-/// Counts that differ from equal ones give an entropy of about `8 - chi² / (2 n ln 2)` bits a byte,
-/// where chi² is `256 / n * sum of squares - n`; a sixteenth of `n` for it means 0.045 bits.
-pub(crate) fn is_flat(block: &[u8]) -> bool {
-    // Four tables, because the same byte twice in a row would wait for itself.
-    let mut counts = [[0_u32; 256]; 4];
-    let (fours, rest) = block.as_chunks::<4>();
-    for four in fours {
-        for (table, byte) in counts.iter_mut().zip(four) {
-            table[usize::from(*byte)] += 1;
-        }
-    }
-    for byte in rest {
-        counts[0][usize::from(*byte)] += 1;
-    }
-    let squares: u64 = (0..256)
-        .map(|byte| {
-            let count: u32 = counts.iter().map(|table| table[byte]).sum();
-            u64::from(count) * u64::from(count)
-        })
-        .sum();
-    let bytes = block.len() as u64;
-    16 * 256 * squares < 17 * bytes * bytes
-}
-
 fn load(input: &[u8], at: usize) -> u64 {
     match input.get(at..).and_then(<[u8]>::first_chunk) {
         Some(bytes) => u64::from_le_bytes(*bytes),
@@ -596,9 +557,7 @@ mod tests {
         assert!(stored(&compressed(&text)[..BLOCK_BYTES]));
         assert!(!stored(&text[..BLOCK_BYTES]));
         assert!(!stored(&vec![0; BLOCK_BYTES]));
-        // Flat, but full of matches.
         assert!(!stored(&noise(1000, 1).repeat(131)));
-        // Half of the values: one bit of eight is saved.
         let masked: Vec<u8> = noise(BLOCK_BYTES, 2)
             .iter()
             .map(|byte| byte & 127)

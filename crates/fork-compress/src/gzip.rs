@@ -14,8 +14,8 @@ use std::io::{self, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-pub use crate::deflate::Search;
 use crate::deflate::{BLOCK_BYTES, Deflater};
+pub use crate::search::Search;
 use crate::waves;
 
 /// Input of a chunk. Plain accounts do not care, but zkApps repeat verification keys from farther

@@ -21,6 +21,7 @@ mod encoder;
 pub mod gzip;
 mod huffman;
 mod read_ahead;
+mod search;
 mod waves;
 mod xz;
 

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use flate2::Crc;
 use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream};
 
-use crate::deflate::is_flat;
+use crate::search::is_flat;
 use crate::waves;
 
 /// Input of a block. Larger ones find more repetitions and need more memory for each thread.
