@@ -166,6 +166,7 @@ fn control_problems(before: &Side, after: &Side) -> Vec<String> {
         .fields()
         .chain(after.control.fields())
         .map(|(name, _)| name)
+        .chain(["Conflicts", "Provides", "Replaces"])
         .collect();
     for name in names {
         let relation = match name {
