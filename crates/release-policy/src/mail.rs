@@ -124,9 +124,6 @@ impl Mail {
         let mut found: Option<&str> = None;
         for line in self.text.lines() {
             let line = line.trim();
-            if line.starts_with('>') {
-                continue;
-            }
             // Below this line mail programs put what is quoted, some without any mark.
             if line.eq_ignore_ascii_case("-----original message-----") {
                 break;
