@@ -128,6 +128,7 @@ impl Mail {
             if line.eq_ignore_ascii_case("-----original message-----") {
                 break;
             }
+            // The key of a quoted line begins with `>`, so it is never the one that is looked for.
             let Some((name, value)) = line.split_once(':') else {
                 continue;
             };
