@@ -124,13 +124,11 @@ impl Mail {
         let mut found: Option<&str> = None;
         for line in self.text.lines() {
             let line = line.trim();
-            if line.starts_with('>') {
-                continue;
-            }
             // Below this line mail programs put what is quoted, some without any mark.
             if line.eq_ignore_ascii_case("-----original message-----") {
                 break;
             }
+            // The key of a quoted line begins with `>`, so it is never the one that is looked for.
             let Some((name, value)) = line.split_once(':') else {
                 continue;
             };

@@ -154,12 +154,13 @@ pub enum Suffix {
     ReleaseCandidate(u32),
     /// `-prereleaseN`.
     Candidate(u32),
-    /// `-prerelease`, of versions by year and week.
-    Prerelease,
+    /// `-hotfix`, of versions by year and week. This and the next two were used at different times for
+    /// the same thing, so no release has two of them; their order is dpkg's.
+    Hotfix,
     /// `-pre`, of versions by year and week.
     Pre,
-    /// `-hotfix`, of versions by year and week.
-    Hotfix,
+    /// `-prerelease`, of versions by year and week.
+    Prerelease,
     /// `+N`: a build that was given to a network, before the release.
     Build(u32),
     /// The release itself.

@@ -304,14 +304,29 @@ fn a15_t3_t4_t5_four_spellings() {
         "0.4.19",
         "0.4.20",
     ];
-    for pair in sorted.windows(2) {
-        let [left, right] = [0, 1].map(|index| parse(Grammar::SpliceBugfix, pair[index]));
-        assert!(left < right, "{pair:?}");
-        assert_eq!(
-            dpkg(&left.debian(), &right.debian()),
-            Ordering::Less,
-            "{pair:?}"
-        );
+    let by_week = [
+        "2336.9",
+        "2337.0-hotfix",
+        "2337.0-pre",
+        "2337.0-prerelease",
+        "2337.0",
+    ];
+    let builds = ["1.2.2", "1.2.3+2", "1.2.3+10", "1.2.3", "1.2.4+1"];
+    let all = [
+        (Grammar::SpliceBugfix, &sorted[..]),
+        (Grammar::MithrilYyww, &by_week),
+        (Grammar::SemverBuildNumber, &builds),
+    ];
+    for (g, sorted) in all {
+        for pair in sorted.windows(2) {
+            let [left, right] = [0, 1].map(|index| parse(g, pair[index]));
+            assert!(left < right, "{pair:?}");
+            assert_eq!(
+                dpkg(&left.debian(), &right.debian()),
+                Ordering::Less,
+                "{pair:?}"
+            );
+        }
     }
 }
 
