@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::deb_reader::DebReader;
 use crate::deb_tree::{
-    DebTree, MemberCompression, Owner, TreeEntry, TreeKind, WrittenTree, conffiles,
+    DebTree, Owner, TreeEntry, TreeKind, WrittenTree, conffiles, member_compression,
 };
 use crate::error::PackageError;
 use crate::tar_reader::{DataEntry, DataEntryKind};
@@ -29,7 +29,7 @@ fn file(content: &[u8], mode: u32) -> TreeEntry {
     entry(kind, mode)
 }
 
-fn tree(compression: MemberCompression) -> DebTree {
+fn tree(compression: fork_types::Compression) -> DebTree {
     let control = "Package: a\nVersion: 1\nArchitecture: amd64\nDescription: a\n";
     let mut entries = BTreeMap::from(
         ["", "etc", "usr"].map(|path| (path.to_owned(), entry(TreeKind::Directory, 0o755))),
@@ -80,11 +80,11 @@ fn write(tree: &DebTree, path: &Path) -> Result<WrittenTree, PackageError> {
 fn everything_reads_back() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.deb");
-    for compression in [MemberCompression::None, MemberCompression::Gzip] {
+    for compression in [fork_types::Compression::None, fork_types::Compression::Gzip] {
         let tree = tree(compression);
         let written = write(&tree, &path).unwrap();
         let reader = DebReader::open(&path).unwrap();
-        let member = MemberCompression::of_member(reader.data_member());
+        let member = member_compression(reader.data_member());
         assert_eq!(member, Some(compression));
         assert_eq!(reader.mtime(), 9);
         assert_eq!(reader.control_files(), &written.control_files);
@@ -125,7 +125,7 @@ fn impossible_packages_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.deb");
     let refused = |change: &dyn Fn(&mut DebTree)| {
-        let mut tree = tree(MemberCompression::Gzip);
+        let mut tree = tree(fork_types::Compression::Gzip);
         change(&mut tree);
         let error = write(&tree, &path).unwrap_err();
         assert!(!path.exists());

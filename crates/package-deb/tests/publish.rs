@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use fork_sign::OpenPgpKey;
+use fork_sign::openpgp::OpenPgpKey;
 use host_apt::{Apt, have_apt};
 use repository::{KEYS, PROGRAM, command, files, key, package, publish, tree};
 use tempfile::TempDir;

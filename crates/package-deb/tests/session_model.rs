@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fork_package::{
-    Attributes, DataEntryKind, DebReader, DebTree, EntryKind, MemberCompression, NameStyle, Owner,
-    PackageError, TarWriter, TreeEntry, TreeKind, ar,
+    Attributes, DataEntryKind, DebReader, DebTree, EntryKind, NameStyle, Owner, PackageError,
+    TarWriter, TreeEntry, TreeKind, ar,
 };
 use fork_types::{Class, Fault};
 use package_deb::session::{Session, SessionError, unpack};
@@ -55,8 +55,8 @@ fn tree(files: &Model) -> DebTree {
     entries.insert(String::new(), directory());
     DebTree {
         mtime: TIME,
-        control_compression: MemberCompression::Gzip,
-        data_compression: MemberCompression::None,
+        control_compression: fork_types::Compression::Gzip,
+        data_compression: fork_types::Compression::None,
         control_files: BTreeMap::from([("control".to_owned(), CONTROL.into())]),
         entries,
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fork_package::oci::{History, ImageConfig};
 use fork_package::{Attributes, DebBuilder, EntryKind, FileSource, LayoutWriter, Paragraph};
+use fork_types::Compression;
 
 pub const FILE: Attributes = Attributes::root(0o644, 3);
 pub const DIRECTORY: Attributes = Attributes::root(0o755, 3);
