@@ -255,7 +255,7 @@ fn two_builders_write_and_sign_the_same_statement() {
             .run("sign-release", &["keygen", "--output", "key"])
             .done();
         let key = ["--key", "key/signing-key.pem", "--output", "signed.json"];
-        let line = [&["sign"], &manifest[..], &artifacts, &key].concat();
+        let line = [&["sign"][..], &manifest, &artifacts, &key].concat();
         place.run("sign-release", &line).done();
     }
     let [alice, bob] = &places;
@@ -469,7 +469,7 @@ fn nothing_that_was_changed_gets_a_statement() {
         ),
         (
             "deb/deb.json",
-            "/contents/5/path",
+            "/contents/0/path",
             "/x".into(),
             4,
             "expected nothing",
