@@ -31,10 +31,10 @@ pub(crate) fn ar(data: &[u8]) {
         )
         .expect("what a header says fits a header");
         let again = ar::next_member(&mut written.as_slice());
-        assert_eq!(
-            again.expect("what was written is read"),
-            Some(member.clone())
-        );
+        let again = again.expect("what was written is read");
+        // Owner and mode are read as they are and written as those of root.
+        let facts = |member: &ar::Member| (member.name.clone(), member.mtime, member.bytes);
+        assert_eq!(again.as_ref().map(facts), Some(facts(&member)));
         ar::skip_padding(&mut input, member.bytes).expect("memory can be read");
     }
 }

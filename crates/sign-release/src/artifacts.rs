@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fork_fs::{FsError, HashingReader, Operation};
-use fork_package::{DataEntryKind, DebReader, Image, PackageError, Selection};
+use fork_package::{DataEntryKind, DebReader, Image, PackageError, Selection, StoredImage};
 use fork_sign::{Statement, Subject};
 use fork_types::document::{DebDocument, ImageDocument, PackagedFile, Tarball};
 use serde::Serialize;
@@ -154,6 +154,8 @@ pub(crate) struct Layout {
     pub(crate) manifest_sha256: String,
     /// Of the last layer, `sha256:…`.
     pub(crate) diff_id: String,
+    /// Digests of the manifests that are attached to it (SBOM, provenance), `sha256:…`, sorted.
+    pub(crate) attachments: Vec<String>,
 }
 
 /// Manifest, config and every layer of an image as they lie on the disk, and the package's files in
@@ -166,6 +168,17 @@ pub(crate) fn check_image(directory: &Path, document: &ImageDocument) -> Result<
     if digest != document.manifest_digest {
         let what = "digest of the manifest".to_owned();
         return Err(contents.mismatch(what, &document.manifest_digest, &digest));
+    }
+    let mut expected: Vec<&str> = document
+        .attachments
+        .iter()
+        .map(|one| one.manifest_digest.as_str())
+        .collect();
+    expected.sort_unstable();
+    if expected != layout.0.attachments {
+        let what = "digests of what is attached to the image".to_owned();
+        let found = layout.0.attachments.join(", ");
+        return Err(contents.mismatch(what, &expected.join(", "), &found));
     }
     let mut contents = contents;
     let Some(layer) = layout.1.layers.last() else {
@@ -192,30 +205,45 @@ pub(crate) fn check_image(directory: &Path, document: &ImageDocument) -> Result<
     }
 }
 
-/// Reads a layout and hashes its layers.
+/// Reads a layout and hashes its layers, and what is attached to the image.
 fn read_layout(directory: &Path) -> Result<(Layout, Image), SignError> {
     let image = Image::open_layout(directory, Selection::default())?;
     for layer in &image.layers {
-        let path = layer.path();
-        // A blob's name is its digest.
-        let expected = path.file_name().unwrap_or_default().to_string_lossy();
-        let found = fork_fs::sha256_file(path)?.sha256;
-        if found != expected {
-            return Err(SignError::Mismatch {
-                what: "SHA-256 of a layer".to_owned(),
-                expected: expected.into_owned(),
-                expected_in: directory.join("index.json"),
-                found,
-                found_in: path.to_owned(),
-            });
-        }
+        check_blob(directory, "a layer", layer.path())?;
     }
+    let mut attachments = Vec::new();
+    for attached in StoredImage::open(directory, Selection::default())?.attachments {
+        let blobs = std::iter::once(&attached.manifest.config).chain(&attached.manifest.layers);
+        for blob in blobs {
+            let path = directory.join("blobs/sha256").join(blob.digest.hex());
+            check_blob(directory, "what is attached to the image", &path)?;
+        }
+        attachments.push(attached.descriptor.digest.to_string());
+    }
+    attachments.sort_unstable();
     let diff_id = image.layers.last().map(|layer| layer.diff_id().to_string());
     let layout = Layout {
         manifest_sha256: image.digest.hex().to_owned(),
         diff_id: diff_id.unwrap_or_default(),
+        attachments,
     };
     Ok((layout, image))
+}
+
+/// A blob's name is its digest.
+fn check_blob(directory: &Path, what: &str, path: &Path) -> Result<(), SignError> {
+    let expected = path.file_name().unwrap_or_default().to_string_lossy();
+    let found = fork_fs::sha256_file(path)?.sha256;
+    if found == expected {
+        return Ok(());
+    }
+    Err(SignError::Mismatch {
+        what: format!("SHA-256 of {what}"),
+        expected: expected.into_owned(),
+        expected_in: directory.join("index.json"),
+        found,
+        found_in: path.to_owned(),
+    })
 }
 
 /// What became of a subject in the directories given.
@@ -340,7 +368,13 @@ fn check_layout(
     };
     let expected = subject.digest.get("sha256").cloned().unwrap_or_default();
     if layout.manifest_sha256 == expected {
-        return Ok(Found::Checked);
+        let attached = serde_json::Value::from(layout.attachments);
+        return Ok(match subject.annotations.get("attachments") {
+            Some(expected) if *expected != attached => differs(format!(
+                "what is attached to it is {attached}, expected {expected}"
+            )),
+            _ => Found::Checked,
+        });
     }
     Ok(differs(format!(
         "the manifest's sha256 is {}, expected {expected}",

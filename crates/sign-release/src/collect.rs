@@ -399,6 +399,9 @@ fn add_image(
         document.config_digest.clone(),
     );
     annotate(&mut subject, "diff_id", layout.diff_id.clone());
+    if !layout.attachments.is_empty() {
+        annotate(&mut subject, "attachments", layout.attachments.clone());
+    }
     subjects.push(subject);
     if let Some(archive) = &document.docker_archive
         && fork_fs::exists(&image.directory.join(&archive.name))

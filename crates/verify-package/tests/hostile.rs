@@ -300,8 +300,8 @@ fn hostile_xz_and_zstd_are_refused() {
         ("zst", two(Zstd), "something follows the zstd stream"),
         ("xz", cut(Xz), "premature eof"),
         ("zst", cut(Zstd), "incomplete frame"),
-        ("xz", b"\x28\xb5\x2f\xfd".to_vec(), "this is no xz stream"),
-        ("zst", b"\xfd7zXZ\0".to_vec(), "the zstd stream is damaged"),
+        ("xz", b"\x28\xb5\x2f\xfd".repeat(8), "this is no xz stream"),
+        ("zst", b"\xfd7zXZ\0".repeat(8), "the zstd stream is damaged"),
         ("lzma", Vec::new(), "the compression of data.tar.lzma"),
     ];
     let directory = TempDir::new().unwrap();
