@@ -32,5 +32,9 @@ pub use commands::{Command, Commands, is_command};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;
-pub use publish::{CheckReport, PublishArgs, PublishError, PublishReport, PublishedPackage};
-pub use upload::{UploadError, UploadLedgersArgs, UploadReport, UploadedLedger};
+pub use publish::{
+    CheckReport, PublishArgs, PublishError, PublishReport, PublishedOtherwise, PublishedPackage,
+};
+pub use upload::{
+    Digests, OtherBytes, UploadError, UploadLedgersArgs, UploadReport, UploadedLedger,
+};

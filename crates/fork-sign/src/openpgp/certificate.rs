@@ -289,10 +289,9 @@ impl OpenPgpKeyring {
             .signature_expiration_time()
             .map(|lasts| std::time::Duration::from(lasts).as_secs())
             .filter(|lasts| *lasts > 0);
-        if let (Some(lasts), Some(time)) = (lasts, time) {
-            if made.saturating_add(lasts) <= time {
-                return Err(format!("the one by {issuer} has expired"));
-            }
+        let expires = lasts.map(|lasts| made.saturating_add(lasts));
+        if matches!((expires, time), (Some(expires), Some(time)) if expires <= time) {
+            return Err(format!("the one by {issuer} has expired"));
         }
         for key in &self.keys {
             let Some(primary) = primary_facts(key) else {

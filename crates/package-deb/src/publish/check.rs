@@ -36,10 +36,9 @@ pub(super) fn check(
     };
     let release = &state.release;
     let mut problems = Vec::new();
-    if let Some(text) = site.read_text("InRelease")? {
-        if let Err(error) = keyring.verify_cleartext(&text, Some(date)) {
-            problems.push(format!("InRelease: {error}"));
-        }
+    let in_release = site.read_text("InRelease")?.unwrap_or_default();
+    if let Err(error) = keyring.verify_cleartext(&in_release, Some(date)) {
+        problems.push(format!("InRelease: {error}"));
     }
     match (site.read_text("Release")?, site.read_text("Release.gpg")?) {
         (Some(text), _) if text != state.signed.text => {
@@ -93,11 +92,8 @@ fn check_indices(
         for name in [site.by_hash(path, &index.sha256), site.key(path)] {
             match site.store.read(&name, COPY_BYTES_MAX)? {
                 None => problems.push(format!("{name} is missing")),
-                Some(bytes) => {
-                    if let Some(problem) = mismatch(&bytes, index) {
-                        problems.push(format!("{name} {problem}"));
-                    }
-                }
+                Some(bytes) => problems
+                    .extend(mismatch(&bytes, index).map(|problem| format!("{name} {problem}"))),
             }
         }
         if let Some(plain) = path.strip_suffix(".gz") {
