@@ -35,5 +35,9 @@ pub use diff::{ComparedDeb, DebDiff, DebDifference, DiffArgs, Part};
 pub use error::{DebError, DebErrorKind};
 pub use inputs::Inputs;
 pub use package::package;
-pub use publish::{CheckReport, PublishArgs, PublishError, PublishReport, PublishedPackage};
-pub use upload::{UploadError, UploadLedgersArgs, UploadReport, UploadedLedger};
+pub use publish::{
+    CheckReport, PublishArgs, PublishError, PublishReport, PublishedOtherwise, PublishedPackage,
+};
+pub use upload::{
+    Digests, OtherBytes, UploadError, UploadLedgersArgs, UploadReport, UploadedLedger,
+};

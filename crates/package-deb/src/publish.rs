@@ -17,7 +17,7 @@ use fork_package::apt::{Entry, is_architecture_name, is_suite_name};
 use fork_package::{DebReader, PackageError};
 use fork_worker::{Context, ReportingArgs, UsageError, WorkerResult};
 
-pub use self::error::PublishError;
+pub use self::error::{PublishError, PublishedOtherwise};
 pub use self::report::{CheckReport, PublishReport, PublishedPackage};
 
 use self::plan::{Given, Plan, Settings};

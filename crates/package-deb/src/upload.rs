@@ -11,7 +11,7 @@ use fork_daemon::{Store, StoreUrl};
 use fork_fs::{AtomicFile, FsError, Operation, StagedDir};
 use fork_worker::{Context, ReportingArgs, WorkerResult};
 
-pub use self::error::UploadError;
+pub use self::error::{OtherBytes, UploadError};
 pub use self::report::{UploadReport, UploadedLedger};
 
 pub use self::local::Digests;
@@ -117,14 +117,15 @@ impl UploadLedgersArgs {
         if found == ledger.digests {
             return Ok(Some(None));
         }
-        Ok(Some(Some(UploadError::Differs {
+        let difference = OtherBytes {
             store: store.to_string(),
             key: ledger.name.clone(),
             path: ledger.path.clone(),
             content: self.examine(store, ledger, &found)?,
             expected: ledger.digests.clone(),
             found,
-        })))
+        };
+        Ok(Some(Some(UploadError::Differs(Box::new(difference)))))
     }
 
     /// Says whether an object with other bytes is the same ledger.

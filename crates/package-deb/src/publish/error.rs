@@ -9,6 +9,27 @@ use fork_sign::openpgp::OpenPgpError;
 use fork_types::{Class, Fault};
 use fork_worker::UsageError;
 
+/// A package that is published with other bytes.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{package} {version} for {architecture} is published with SHA-256 {published}; `{}` has {given}",
+    path.display()
+)]
+pub struct PublishedOtherwise {
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture.
+    pub architecture: String,
+    /// Digest of what is published.
+    pub published: String,
+    /// The file that was given.
+    pub path: PathBuf,
+    /// Its digest.
+    pub given: String,
+}
+
 /// Why packages were not published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,23 +64,8 @@ pub enum PublishError {
         source: PackageError,
     },
     /// A package that is published with other bytes.
-    #[error(
-        "{package} {version} for {architecture} is published with SHA-256 {published}; `{}` has {given}", path.display()
-    )]
-    Published {
-        /// The package.
-        package: String,
-        /// Its version.
-        version: String,
-        /// Its architecture.
-        architecture: String,
-        /// Digest of what is published.
-        published: String,
-        /// The file.
-        path: PathBuf,
-        /// Its digest.
-        given: String,
-    },
+    #[error(transparent)]
+    Published(Box<PublishedOtherwise>),
     /// One package twice on the command line, with different bytes.
     #[error("`{}` and `{}` are the same package and version with different bytes", first.display(), second.display())]
     Twice {
@@ -167,7 +173,7 @@ impl Fault for PublishError {
             | Self::NoSuite { .. }
             | Self::Control { .. }
             | Self::Foreign { .. } => Class::BadInput,
-            Self::Published { .. }
+            Self::Published(_)
             | Self::Twice { .. }
             | Self::Unsigned { .. }
             | Self::Signature { .. }
@@ -188,7 +194,7 @@ impl Fault for PublishError {
             Self::Key(error) => return error.hint(),
             Self::Usage(error) => return error.hint(),
             Self::NoPackage { .. } | Self::Control { .. } | Self::Problems { .. } => return None,
-            Self::Published { .. } => {
+            Self::Published(_) => {
                 "nothing was changed; a published package keeps its bytes for ever: build it under \
                  another version"
             }

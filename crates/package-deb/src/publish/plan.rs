@@ -9,6 +9,7 @@ use fork_package::apt::{ALL, Entry, Index, IndexRef, Previous, Release, format_d
 use sha2::{Digest, Sha256};
 
 use super::PublishError;
+use super::error::PublishedOtherwise;
 use super::site::{Site, State};
 
 /// A package to publish.
@@ -111,14 +112,15 @@ fn is_published(
                 continue;
             }
             if entry.sha256 != given.entry.sha256 {
-                return Err(PublishError::Published {
+                let error = PublishedOtherwise {
                     package: entry.package.clone(),
                     version: entry.version.as_str().to_owned(),
                     architecture: entry.architecture.clone(),
                     published: entry.sha256.clone(),
                     path: given.path.clone(),
                     given: given.entry.sha256.clone(),
-                });
+                };
+                return Err(PublishError::Published(Box::new(error)));
             }
             found |= name == component;
         }

@@ -10,6 +10,27 @@ use fork_worker::InputError;
 
 use super::local::Digests;
 
+/// An object with other bytes than the tarball of its name.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{key}` is in the store `{store}` with SHA-256 {} and SHA3-256 {} ({} bytes); `{}` has SHA-256 {} and SHA3-256 {} ({} bytes); {content}",
+    found.sha256, found.s3_data_hash, found.bytes, path.display(), expected.sha256, expected.s3_data_hash, expected.bytes
+)]
+pub struct OtherBytes {
+    /// The bucket.
+    pub store: String,
+    /// The object.
+    pub key: String,
+    /// The local tarball.
+    pub path: PathBuf,
+    /// What the local tarball is.
+    pub expected: Digests,
+    /// What the object is.
+    pub found: Digests,
+    /// What the object holds.
+    pub content: String,
+}
+
 /// Why ledgers were not uploaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,24 +71,8 @@ pub enum UploadError {
         second: PathBuf,
     },
     /// An object with other bytes.
-    #[error(
-        "`{key}` is in the store `{store}` with SHA-256 {} and SHA3-256 {} ({} bytes); `{}` has SHA-256 {} and SHA3-256 {} ({} bytes); {content}",
-        found.sha256, found.s3_data_hash, found.bytes, path.display(), expected.sha256, expected.s3_data_hash, expected.bytes
-    )]
-    Differs {
-        /// The bucket.
-        store: String,
-        /// The object.
-        key: String,
-        /// The local tarball.
-        path: PathBuf,
-        /// What the local tarball is.
-        expected: Digests,
-        /// What the object is.
-        found: Digests,
-        /// What the object holds.
-        content: String,
-    },
+    #[error(transparent)]
+    Differs(Box<OtherBytes>),
     /// An object that cannot be a ledger.
     #[error("`{key}` in the store `{store}` has more than {bytes_max} bytes")]
     TooLarge {
@@ -107,7 +112,7 @@ impl Fault for UploadError {
             Self::Name { .. } => Class::BadInput,
             Self::Document { .. }
             | Self::Twice { .. }
-            | Self::Differs { .. }
+            | Self::Differs(_)
             | Self::TooLarge { .. }
             | Self::Public { .. } => Class::Wrong,
             Self::Download { .. } => Class::Environment,
@@ -126,7 +131,7 @@ impl Fault for UploadError {
                 "the file changed since it was written; run migrate-ledger again"
             }
             Self::Twice { .. } => "the directories are of different runs; name those of one",
-            Self::Differs { .. } => {
+            Self::Differs(_) => {
                 "nothing was uploaded; daemons check the SHA3-256 that their config names, so find \
                  out which config names the published one before anything is removed by hand"
             }
