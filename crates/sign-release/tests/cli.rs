@@ -398,10 +398,15 @@ fn no_key_is_ever_told() {
 
     // Secrets in every form they could take: text, hexadecimal, base64 at any offset.
     let mut secrets = vec!["MARKER".to_owned(), hex::encode(b"MARKER")];
-    secrets.extend((0..body.len() - 16).step_by(4).filter_map(|at| {
-        // The beginning is the same for every key.
-        (at >= 24).then(|| body[at..at + 12].to_owned())
-    }));
+    secrets.extend(
+        (0..body.len() - 16)
+            .step_by(4)
+            .filter(|at| *at >= 24)
+            .map(|at| {
+                // The beginning is the same for every key.
+                body[at..at + 12].to_owned()
+            }),
+    );
     let known = |text: &[u8]| {
         let text = String::from_utf8_lossy(text);
         secrets
