@@ -16,10 +16,20 @@ use crate::pipeline::{Plan, Step};
 /// Grows when the meaning of a fingerprint changes, so that older results do not match.
 const GENERATION: u32 = 1;
 
-/// Variables that workers read without a script naming them.
-fn is_read_by_workers(name: &str) -> bool {
-    name == "SOURCE_DATE_EPOCH"
-        || (name.starts_with("FORKPACK_") && !["FORKPACK_NO_PROGRESS"].contains(&name))
+/// Variables that decide what workers write without a script naming them.
+const READ_BY_WORKERS: [&str; 2] = ["SOURCE_DATE_EPOCH", "FORKPACK_FORMAT"];
+
+/// What stands for the value of a secret, here and in everything that is written and said.
+const SECRET: &str = "(secret)";
+
+/// Whether a variable's name says that nobody may see its value. A file with a key in it is named
+/// `..._KEY_FILE`; its path is no secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name.ends_with("_KEY")
+        || ["SECRET", "PASSWORD", "PASSPHRASE", "TOKEN", "CREDENTIAL"]
+            .iter()
+            .any(|word| name.contains(word))
 }
 
 /// What a step's result depends on.
@@ -31,7 +41,7 @@ pub struct Fingerprint {
     script: String,
     /// What it leaves for others.
     artifact_paths: Vec<String>,
-    /// The variables it names, its own, and those that workers read.
+    /// The variables it names, its own, and those that workers read; not the values of secrets.
     variables: BTreeMap<String, String>,
     /// Digests of the files and directories that those variables name, by variable.
     files: BTreeMap<String, String>,
@@ -91,11 +101,16 @@ impl Context<'_> {
         let named = words(&step.script, |c| c.is_ascii_alphanumeric() || c == '_');
         all.retain(|name, _| {
             // `PATH` and the like differ between shells, and what they lead to is in `programs`.
-            is_read_by_workers(name)
+            READ_BY_WORKERS.contains(&name.as_str())
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${name}")))
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${{{name}")))
         });
         all.extend(step.environment.clone());
+        for (name, value) in &mut all {
+            if is_secret(name) {
+                SECRET.clone_into(value);
+            }
+        }
         all
     }
 
@@ -340,6 +355,35 @@ steps:
         bench.set("SOURCE_DATE_EPOCH", "1");
         let change = bench.of("two").change(&two).unwrap();
         assert_eq!(change, "variable `SOURCE_DATE_EPOCH` is new");
+    }
+
+    #[test]
+    fn secrets_are_neither_kept_nor_compared() {
+        let pipeline = r#"steps: [ { key: a, command: 'tool "$$AWS_SECRET" "$$SIGNING_KEY" $$SIGNING_KEY_FILE' } ]"#;
+        let of = |secret: &str| {
+            let names = ["AWS_SECRET", "SIGNING_KEY", "FORKPACK_APT_KEY"];
+            let mut environment: Environment = names
+                .map(|name| (name.to_owned(), secret.to_owned()))
+                .into();
+            environment.insert("SIGNING_KEY_FILE".to_owned(), "here".to_owned());
+            let plan = Pipeline::parse(pipeline.as_bytes()).unwrap();
+            let plan = plan.resolve(&environment).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let context = Context {
+                plan: &plan,
+                environment: &environment,
+                programs: directory.path(),
+                contents: &Contents::default(),
+            };
+            context
+                .fingerprint(&plan.steps[0], &Available::new())
+                .unwrap()
+        };
+        let one = of("hunter2");
+        let text = serde_json::to_string(&one).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains(r#""SIGNING_KEY_FILE":"here""#), "{text}");
+        assert_eq!(of("other").change(&one), None);
     }
 
     #[test]
