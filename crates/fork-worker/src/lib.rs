@@ -212,6 +212,18 @@ pub fn run_main<W: Worker>() -> ExitCode {
     ExitCode::from(run::<W>(std::env::args_os().collect()))
 }
 
+/// Whether the command line begins with one of a parser's subcommands, or with `help`: how a worker
+/// whose usual task has no name of its own tells which of its parsers is meant.
+pub fn is_command<C: clap::CommandFactory>(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    let Some(first) = arguments.into_iter().nth(1) else {
+        return false;
+    };
+    first == "help"
+        || C::command()
+            .get_subcommands()
+            .any(|command| first == command.get_name())
+}
+
 fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
     let worker = match W::try_parse_from(arguments) {
         Ok(worker) => worker,

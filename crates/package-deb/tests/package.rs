@@ -8,6 +8,7 @@
 )]
 
 mod fake;
+mod tools;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,6 +21,7 @@ use fake::{Fake, Options};
 use fork_types::document::{DebDocument, Document};
 use fork_types::{Class, Fault};
 use package_deb::{Args, DebError};
+use tools::{have, run};
 
 const PACKAGE: &str = "mina-devnet-config";
 const SEEDS: &str = "https://example.org/seeds.txt";
@@ -48,36 +50,6 @@ fn build(root: &Path, name: &str, options: Options) -> (DebDocument, PathBuf) {
     let document = package_deb::package(&args(&fake, &output, &[]), &|_| ()).unwrap();
     let deb = output.join(&document.file.name);
     (document, deb)
-}
-
-/// Whether these programs are here. Without one, CI fails and anybody else is told.
-fn have(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let missing: Vec<_> = programs
-        .iter()
-        .filter(|program| !std::env::split_paths(&path).any(|dir| dir.join(program).exists()))
-        .collect();
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "missing on CI: {missing:?}"
-    );
-    eprintln!("SKIPPED: missing {missing:?}");
-    false
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.env("LC_ALL", "C").output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

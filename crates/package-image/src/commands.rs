@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use fork_worker::{Context, ReportingArgs, Worker, WorkerResult};
 
 use crate::remote::{PromoteArgs, PullArgs, PushArgs};
@@ -44,13 +44,7 @@ pub enum Command {
 /// Whether the command line begins with one of [`Command`]'s names. Building has no name of its own
 /// (the command contract gives it bare options), so the first word decides which parser reads it.
 pub fn is_command(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    let Some(first) = arguments.into_iter().nth(1) else {
-        return false;
-    };
-    first == "help"
-        || Commands::command()
-            .get_subcommands()
-            .any(|command| first == command.get_name())
+    fork_worker::is_command::<Commands>(arguments)
 }
 
 impl Worker for Commands {
@@ -84,6 +78,8 @@ impl Worker for Commands {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
