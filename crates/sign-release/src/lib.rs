@@ -27,6 +27,7 @@ mod error;
 mod files;
 mod keys;
 mod manifest;
+mod products;
 mod report;
 mod show;
 mod signing;

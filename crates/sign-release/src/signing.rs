@@ -33,8 +33,8 @@ impl ManifestArgs {
             candidate: &self.candidate,
             ledgers: &self.ledgers,
             network_config: &self.network_config,
-            deb: &self.deb,
-            image: self.image.as_deref(),
+            debs: &self.deb,
+            images: &self.image,
             reports: &self.report,
         };
         let statement = collect(&release, &|text| context.note(text))?;
