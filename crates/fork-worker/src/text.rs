@@ -17,6 +17,20 @@ pub fn clipped(text: &str, chars_max: usize) -> String {
     short
 }
 
+/// A whole number with a comma every three digits.
+#[must_use]
+pub fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A number of bytes as people say it, in powers of 1000.
 #[must_use]
 pub fn size(bytes: u64) -> String {

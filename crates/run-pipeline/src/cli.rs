@@ -20,6 +20,7 @@ use crate::layout::Layout;
 use crate::live::Live;
 use crate::pipeline::{Pipeline, Plan};
 use crate::process::LineSink;
+use crate::rehearse::RehearsalArgs;
 use crate::report::{BUDGET_MINUTES, seconds};
 use crate::run::{Options, Reuse, run};
 use crate::state;
@@ -89,6 +90,9 @@ pub struct Args {
     /// Show the steps, their command lines and how long each will take, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// A made-up fork.
+    #[command(flatten)]
+    pub rehearsal: RehearsalArgs,
     /// How to print the result on standard output.
     #[arg(long, value_enum, default_value_t, env = "FORKPACK_FORMAT")]
     pub format: Format,
@@ -134,7 +138,17 @@ impl Args {
         let live = Live::new(stderr, io::stderr().is_terminal() && !self.plain);
         let sink = live.sink();
         let pipeline = Pipeline::load(&self.file)?;
-        let environment = self.environment(&pipeline, &here, sink);
+        let program = std::env::current_exe()
+            .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
+        let mut environment = self.environment(&pipeline, &here, sink);
+        if self.rehearsal.rehearse {
+            let output = here.join(&self.output);
+            self.prepare_output(&output, self.resume)?;
+            let programs = program.parent().unwrap_or(Path::new("/"));
+            let note = |text: &str| sink.line("run-pipeline", text.as_bytes());
+            let rehearsal = &self.rehearsal;
+            rehearsal.prepare(&output, programs, &mut environment, &note)?;
+        }
         let plan = pipeline.resolve(&environment)?;
         if self.dry_run {
             let layout = Layout {
@@ -145,7 +159,9 @@ impl Args {
         }
         let output = here.join(&self.output);
         let (plan, reuse) = self.selected(plan, &here)?;
-        self.prepare_output(&output, &reuse)?;
+        if !self.rehearsal.rehearse {
+            self.prepare_output(&output, reuse.output)?;
+        }
         let options = Options {
             output: output.clone(),
             jobs: self.jobs.map_or_else(processors, usize::from),
@@ -153,12 +169,17 @@ impl Args {
             keep_work: self.keep_work,
             reuse,
             environment,
-            program: std::env::current_exe()
-                .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?,
+            program,
         };
         let report = run(&plan, &options, &live, stop)?;
         let text = match self.format {
-            Format::Human => report.table(&output.display().to_string()),
+            Format::Human => {
+                let mut text = report.table(&output.display().to_string());
+                if self.rehearsal.rehearse {
+                    text.push_str(&self.rehearsal.verdict(&report));
+                }
+                text
+            }
             Format::Json => json(&report)?,
         };
         print(stdout, &text)?;
@@ -232,12 +253,13 @@ impl Args {
         Ok((plan, reuse))
     }
 
-    fn prepare_output(&self, output: &Path, reuse: &Reuse) -> Result<(), PipelineError> {
+    /// Makes the output directory one to begin in, or to go on in.
+    fn prepare_output(&self, output: &Path, go_on: bool) -> Result<(), PipelineError> {
         let layout = Layout {
             output: output.to_owned(),
         };
         if fork_fs::exists(output) && !fork_fs::sorted_names(output)?.is_empty() {
-            if reuse.output {
+            if go_on {
                 if fork_fs::exists(&layout.state()) {
                     return Ok(());
                 }
@@ -269,7 +291,8 @@ impl Args {
                 history.write(&layout)?;
             }
         }
-        Ok(fork_fs::create_dir_all(output)?)
+        // With it, whoever is killed from here on can go on.
+        Ok(fork_fs::create_dir_all(&layout.state())?)
     }
 
     fn show_plan(

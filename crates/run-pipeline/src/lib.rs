@@ -36,6 +36,7 @@ pub mod live;
 pub mod page;
 mod pipeline;
 pub mod process;
+mod rehearse;
 pub mod report;
 mod run;
 pub mod state;
