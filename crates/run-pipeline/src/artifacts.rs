@@ -4,6 +4,7 @@
 // and nothing here is a result before the step's outcome is known.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,21 +54,19 @@ impl Store {
         Self { layout }
     }
 
-    /// Keeps the files below `directory` that match `pattern` as artifacts of `step`. With `take`
+    /// Keeps the files below `directory` that match `pattern`, in the directory `kept`. With `take`
     /// they are moved, which costs nothing however large they are. Returns how many there were.
     ///
     /// # Errors
     ///
     /// Fails on a malformed pattern and when a file cannot be read or kept.
     pub fn upload(
-        &self,
-        step: &str,
+        kept: &Path,
         directory: &Path,
         pattern: &str,
         take: bool,
     ) -> Result<usize, PipelineError> {
         let pattern = Pattern::parse(pattern).map_err(PipelineError::agent)?;
-        let kept = self.layout.artifacts(step);
         let mut count = 0;
         for path in files_below(directory)? {
             if !pattern.matches(&path) {
@@ -88,18 +87,53 @@ impl Store {
         Ok(count)
     }
 
-    /// Copies the artifacts of `steps` whose path matches `query` below `destination`. Returns how
-    /// many there were, and their size in bytes.
+    /// Puts what one of several jobs of a step left, in `staged`, to the artifacts of the step.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be written to.
+    pub fn merge(
+        &self,
+        staged: &Path,
+        step: &str,
+        artifacts: &[Artifact],
+    ) -> Result<(), PipelineError> {
+        let kept = self.layout.artifacts(step);
+        for Artifact { path, .. } in artifacts {
+            let target = kept.join(path);
+            make_parent(&target)?;
+            fs::rename(staged.join(path), &target)
+                .map_err(|error| FsError::io(Operation::Rename, &target, error))?;
+        }
+        Ok(fork_fs::remove_dir_all(staged)?)
+    }
+
+    /// Removes the artifacts of a step that none of its jobs left: those of a run that was killed, or
+    /// of a matrix that was another one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read or written to.
+    pub fn sweep(&self, step: &str, left: &BTreeMap<String, String>) -> Result<(), PipelineError> {
+        let kept = self.layout.artifacts(step);
+        for path in files_below(&kept)? {
+            if !left.contains_key(&path) {
+                fork_fs::remove_all(&kept.join(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The artifacts of `steps` whose path matches `query`: that path, and where the file is.
     ///
     /// # Errors
     ///
     /// Fails when nothing matches, and when two of the steps left a file of the same path.
-    pub fn download(
+    pub fn find(
         &self,
         steps: &[String],
         query: &str,
-        destination: &Path,
-    ) -> Result<(usize, u64), PipelineError> {
+    ) -> Result<Vec<(String, PathBuf)>, PipelineError> {
         let pattern = Pattern::parse(query).map_err(PipelineError::agent)?;
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for step in steps {
@@ -123,6 +157,22 @@ impl Store {
                 "no artifact of `{steps}` matches `{query}`"
             )));
         }
+        Ok(found)
+    }
+
+    /// Copies the artifacts of `steps` whose path matches `query` below `destination`. Returns how
+    /// many there were, and their size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::find`], and when a file cannot be copied.
+    pub fn download(
+        &self,
+        steps: &[String],
+        query: &str,
+        destination: &Path,
+    ) -> Result<(usize, u64), PipelineError> {
+        let found = self.find(steps, query)?;
         let mut bytes = 0;
         for (path, source) in &found {
             let target = destination.join(path);
@@ -133,25 +183,29 @@ impl Store {
         Ok((found.len(), bytes))
     }
 
-    /// Everything a step left, sorted by path.
+    /// Everything in the directory `kept`, sorted by path.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read.
-    pub fn list(&self, step: &str) -> Result<Vec<Artifact>, PipelineError> {
-        let kept = self.layout.artifacts(step);
-        files_below(&kept)?
+    /// Fails when it cannot be read.
+    pub fn list(kept: &Path) -> Result<Vec<Artifact>, PipelineError> {
+        files_below(kept)?
             .into_iter()
-            .map(|path| Artifact::at(&kept, path))
+            .map(|path| Artifact::at(kept, path))
             .collect()
     }
 
-    /// Whether exactly these artifacts of a step are here.
+    /// Whether these artifacts of a step are here, and no others when it `is_only` job of the step.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    pub fn holds(&self, step: &str, artifacts: &[Artifact]) -> Result<bool, PipelineError> {
+    pub fn holds(
+        &self,
+        step: &str,
+        artifacts: &[Artifact],
+        is_only: bool,
+    ) -> Result<bool, PipelineError> {
         // Sizes first: they cost nothing.
         let kept = self.layout.artifacts(step);
         for artifact in artifacts {
@@ -160,20 +214,15 @@ impl Store {
                 return Ok(false);
             }
         }
-        Ok(self.list(step)? == artifacts)
-    }
-
-    /// Removes what a step left.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the store cannot be written to.
-    pub fn clear(&self, step: &str) -> Result<(), PipelineError> {
-        let kept = self.layout.artifacts(step);
-        if fork_fs::exists(&kept) {
-            fork_fs::remove_dir_all(&kept)?;
+        if is_only {
+            return Ok(Self::list(&kept)? == artifacts);
         }
-        Ok(())
+        for artifact in artifacts {
+            if Artifact::at(&kept, artifact.path.clone())? != *artifact {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -18,7 +18,6 @@ use fork_fs::{FileLock, FsError, Operation};
 use crate::artifacts::Artifact;
 use crate::error::PipelineError;
 use crate::fingerprint::Fingerprint;
-use crate::layout::Layout;
 use crate::state::Record;
 
 /// A cache directory.
@@ -54,8 +53,8 @@ impl Cache {
         fork_fs::child(&self.root.join("objects"), sha256)
     }
 
-    /// Puts the result for this fingerprint in place as artifacts of `step`; `None` when it is not
-    /// here whole.
+    /// Puts the result for this fingerprint into the directory `kept`; `None` when it is not here
+    /// whole.
     ///
     /// # Errors
     ///
@@ -63,8 +62,7 @@ impl Cache {
     pub fn restore(
         &self,
         fingerprint: &Fingerprint,
-        layout: &Layout,
-        step: &str,
+        kept: &Path,
     ) -> Result<Option<Record>, PipelineError> {
         let path = self.record(fingerprint)?;
         let Some(record) = Record::read(&path) else {
@@ -73,12 +71,11 @@ impl Cache {
         if record.fingerprint != *fingerprint {
             return Ok(None);
         }
-        let kept = layout.artifacts(step);
         for artifact in &record.artifacts {
-            if !self.take_out(artifact, &kept)? {
+            if !self.take_out(artifact, kept)? {
                 // Nobody finds it whole any more.
                 fork_fs::remove_all(&path)?;
-                fork_fs::remove_dir_all(&kept)?;
+                fork_fs::remove_dir_all(kept)?;
                 return Ok(None);
             }
         }
@@ -104,20 +101,19 @@ impl Cache {
         Ok(false)
     }
 
-    /// Keeps the artifacts of a step that passed.
+    /// Keeps the artifacts, in the directory `kept`, of a job that passed.
     ///
     /// # Errors
     ///
     /// Fails when the cache cannot be written to.
-    pub fn keep(&self, record: &Record, layout: &Layout, step: &str) -> Result<(), PipelineError> {
-        let kept = layout.artifacts(step);
+    pub fn keep(&self, record: &Record, kept: &Path, job: &str) -> Result<(), PipelineError> {
         for artifact in &record.artifacts {
             let object = self.object(&artifact.sha256)?;
             if fork_fs::exists(&object) {
                 continue;
             }
             // Beside it first: a run that is killed must not leave half of an object.
-            let partial = object.with_extension(format!("{step}-{}", std::process::id()));
+            let partial = object.with_extension(format!("{job}-{}", std::process::id()));
             fork_fs::remove_all(&partial)?;
             link_or_copy(&kept.join(&artifact.path), &partial)?;
             fork_fs::rename(&partial, &object)?;

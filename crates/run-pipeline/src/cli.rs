@@ -10,6 +10,7 @@ use clap::{Parser, ValueEnum};
 use fork_fs::Operation;
 use serde::Serialize;
 
+use crate::answers::{Answer, Answers};
 use crate::cache::Cache;
 use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
@@ -24,6 +25,7 @@ use crate::rehearse::RehearsalArgs;
 use crate::report::{BUDGET_MINUTES, seconds};
 use crate::run::{Options, Reuse, run};
 use crate::state;
+use crate::uploads;
 
 /// Runs the Buildkite pipeline file on this machine.
 ///
@@ -34,8 +36,11 @@ use crate::state;
 /// directory: a value with a `/` in it that exists here is made absolute, also behind `rootfs:`,
 /// `oci:` and `docker-archive:`.
 ///
-/// The exit code is that of the step that failed first: 1 internal error, 2 usage, 3 pending, 4
-/// data that contradicts other data, 5 bad input, 6 environment (also a step stopped after its
+/// `block` and `input` steps are answered with --unblock and --answer. Steps run on this machine, not
+/// in the containers of a docker plugin.
+///
+/// The exit code is that of the step that failed first: 1 internal error, 2 usage, 3 pending (also
+/// a step that waits for an answer), 4 data that contradicts other data, 5 bad input, 6 environment (also a step stopped after its
 /// timeout), 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "run-pipeline", version)]
@@ -62,6 +67,14 @@ pub struct Args {
     /// As --resume, but run only this step; what it depends on must be there; may be repeated.
     #[arg(long, value_name = "STEP", conflicts_with_all = ["force", "from"])]
     pub only: Vec<String>,
+    /// Unblock this `block` or `input` step; its fields have their defaults; may be repeated. Without
+    /// it the run does everything else and ends with exit code 3.
+    #[arg(long, value_name = "STEP")]
+    pub unblock: Vec<String>,
+    /// Answer a field of a `block` or `input` step, which unblocks it; may be repeated. The answer
+    /// becomes meta-data and is kept for --resume.
+    #[arg(long, value_name = "STEP:FIELD=VALUE", value_parser = parse_answer)]
+    pub answer: Vec<Answer>,
     /// Take results from this directory when nothing that they depend on has changed, and add new
     /// ones to it. Steps that read from the network or use meta-data are never taken from there.
     #[arg(
@@ -158,7 +171,24 @@ impl Args {
             return Ok(0);
         }
         let output = here.join(&self.output);
-        let (plan, reuse) = self.selected(plan, &here)?;
+        let layout = Layout {
+            output: output.clone(),
+        };
+        let is_again = self.resume || !self.from.is_empty() || !self.only.is_empty();
+        // What steps uploaded last time can be named, and asks the same, this time.
+        let known = if is_again {
+            uploads::known(&plan, &layout)
+        } else {
+            plan.clone()
+        };
+        let (plan, reuse) = self.selected(plan, &known, &here)?;
+        let mut answers = if is_again {
+            Answers::read(&layout)
+        } else {
+            Answers::default()
+        };
+        answers.forget(&reuse.again);
+        answers.give(&self.given(), &known)?;
         if !self.rehearsal.rehearse {
             self.prepare_output(&output, reuse.output)?;
         }
@@ -168,6 +198,7 @@ impl Args {
             budget_ms: self.budget * 60_000,
             keep_work: self.keep_work,
             reuse,
+            answers,
             environment,
             program,
         };
@@ -211,34 +242,50 @@ impl Args {
         environment
     }
 
-    /// What to run of the plan, and which results to use.
-    fn selected(&self, mut plan: Plan, here: &Path) -> Result<(Plan, Reuse), PipelineError> {
+    /// The answers of the command line.
+    fn given(&self) -> Vec<Answer> {
+        let unblocked = self.unblock.iter().map(|step| Answer {
+            step: step.clone(),
+            field: None,
+            value: String::new(),
+        });
+        unblocked.chain(self.answer.iter().cloned()).collect()
+    }
+
+    /// What to run of the plan, and which results to use. `known` is the plan with what steps uploaded
+    /// in an earlier run.
+    fn selected(
+        &self,
+        mut plan: Plan,
+        known: &Plan,
+        here: &Path,
+    ) -> Result<(Plan, Reuse), PipelineError> {
         let keys = |wanted: &[String]| -> Result<BTreeSet<String>, PipelineError> {
             for key in wanted {
-                if !plan.steps.iter().any(|step| step.key == *key) {
-                    let known: Vec<&str> = plan.steps.iter().map(|s| s.key.as_str()).collect();
-                    let known = known.join(", ");
+                if !known.steps.iter().any(|step| step.step == *key) {
+                    let mut names: Vec<&str> = Vec::new();
+                    for step in &known.steps {
+                        if !names.contains(&step.step.as_str()) {
+                            names.push(&step.step);
+                        }
+                    }
+                    let names = names.join(", ");
                     return Err(PipelineErrorKind::Usage {
-                        reason: format!("there is no step `{key}`; the steps are {known}"),
+                        reason: format!("there is no step `{key}`; the steps are {names}"),
                     }
                     .into());
                 }
             }
             Ok(wanted.iter().cloned().collect())
         };
-        let mut again = keys(&self.from)?;
+        let again = keys(&self.from)?;
         let only = keys(&self.only)?;
-        for step in &plan.steps {
-            if step.depends_on.iter().any(|key| again.contains(key)) {
-                again.insert(step.key.clone());
-            }
-        }
+        let mut wanted = only.clone();
         if !only.is_empty() {
-            let mut wanted = only.clone();
-            for step in plan.steps.iter().filter(|step| only.contains(&step.key)) {
-                wanted.extend(plan.ancestors(step).iter().map(|step| step.key.clone()));
+            for step in known.steps.iter().filter(|step| only.contains(&step.step)) {
+                wanted.extend(known.visible(step).into_iter().map(str::to_owned));
             }
-            plan.steps.retain(|step| wanted.contains(&step.key));
+            plan.steps.retain(|step| wanted.contains(&step.step));
         }
         let cache = match &self.cache {
             None => None,
@@ -249,6 +296,7 @@ impl Args {
             cache,
             again,
             only,
+            wanted,
         };
         Ok((plan, reuse))
     }
@@ -378,6 +426,19 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+fn parse_answer(text: &str) -> Result<Answer, String> {
+    // Values may have anything in them, keys of steps a colon, keys of fields neither.
+    let parts = text.split_once('=').and_then(|(field, value)| {
+        let (step, field) = field.rsplit_once(':')?;
+        (!step.is_empty() && !field.is_empty()).then(|| Answer {
+            step: step.to_owned(),
+            field: Some(field.to_owned()),
+            value: value.to_owned(),
+        })
+    });
+    parts.ok_or_else(|| "expected STEP:FIELD=VALUE".to_owned())
 }
 
 fn processors() -> usize {

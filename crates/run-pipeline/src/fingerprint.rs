@@ -7,6 +7,7 @@ use fork_fs::Operation;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AGENT_NAME;
+use crate::answers::Answers;
 use crate::contents::{Contents, digest_of};
 use crate::error::PipelineError;
 use crate::glob::Pattern;
@@ -24,7 +25,7 @@ const SECRET: &str = "(secret)";
 
 /// Whether a variable's name says that nobody may see its value. A file with a key in it is named
 /// `..._KEY_FILE`; its path is no secret.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name.ends_with("_KEY")
         || ["SECRET", "PASSWORD", "PASSPHRASE", "TOKEN", "CREDENTIAL"]
@@ -51,6 +52,9 @@ pub struct Fingerprint {
     programs: BTreeMap<String, String>,
     /// Digests of the artifacts it fetches, by step and path.
     artifacts: BTreeMap<String, String>,
+    /// What was answered before it, by step and field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    answers: BTreeMap<String, String>,
 }
 
 /// What there is to fetch: path and SHA-256 of every artifact, by step.
@@ -64,6 +68,8 @@ pub(crate) struct Context<'a> {
     /// Directory of the workers.
     pub(crate) programs: &'a Path,
     pub(crate) contents: &'a Contents,
+    /// What persons answered, by step and field.
+    pub(crate) answers: &'a Answers,
 }
 
 impl Context<'_> {
@@ -89,6 +95,7 @@ impl Context<'_> {
             artifact_paths: step.artifact_paths.clone(),
             programs: self.programs(step)?,
             artifacts: self.artifacts(step, available)?,
+            answers: self.answers(step),
             variables,
             files,
             remote,
@@ -114,6 +121,17 @@ impl Context<'_> {
         all
     }
 
+    /// Answers become meta-data, which a script may get in many ways: all of them count.
+    fn answers(&self, step: &Step) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for key in self.plan.visible(step) {
+            for (field, value) in self.answers.of(key).into_iter().flatten() {
+                found.insert(format!("{key}/{field}"), value.clone());
+            }
+        }
+        found
+    }
+
     fn programs(&self, step: &Step) -> Result<BTreeMap<String, String>, PipelineError> {
         let mut programs = BTreeMap::new();
         for word in words(&step.script, |c| {
@@ -134,12 +152,7 @@ impl Context<'_> {
         step: &Step,
         available: &Available,
     ) -> Result<BTreeMap<String, String>, PipelineError> {
-        let visible: Vec<&str> = self
-            .plan
-            .ancestors(step)
-            .iter()
-            .map(|step| step.key.as_str())
-            .collect();
+        let visible = self.plan.visible(step);
         let downloads = downloads(&step.script);
         let mut found = BTreeMap::new();
         for key in visible {
@@ -235,8 +248,9 @@ impl Fingerprint {
     /// Whether everything it depends on is here: then equal fingerprints mean equal inputs.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        // Meta-data goes around artifacts, so what a step sets or gets is not in here.
-        self.remote.is_empty() && !self.script.contains("meta-data")
+        // Meta-data goes around artifacts, so what a step sets or gets is not in here. Steps behind an
+        // answer are a person's decision of this run.
+        self.remote.is_empty() && self.answers.is_empty() && !self.script.contains("meta-data")
     }
 
     /// SHA-256 over all of it, the name of the result in a cache.
@@ -276,6 +290,7 @@ impl Fingerprint {
             .or_else(|| list("the file of variable", &self.files, &before.files))
             .or_else(|| list("program", &self.programs, &before.programs))
             .or_else(|| list("artifact", &self.artifacts, &before.artifacts))
+            .or_else(|| list("answer", &self.answers, &before.answers))
             .or_else(|| Some("the step itself changed in the pipeline file".to_owned()))
     }
 }
@@ -328,6 +343,7 @@ steps:
                 environment: &self.environment,
                 programs: self.directory.path(),
                 contents: &Contents::default(),
+                answers: &Answers::default(),
             };
             context.fingerprint(step, &self.available).unwrap()
         }
@@ -374,6 +390,7 @@ steps:
                 environment: &environment,
                 programs: directory.path(),
                 contents: &Contents::default(),
+                answers: &Answers::default(),
             };
             context
                 .fingerprint(&plan.steps[0], &Available::new())

@@ -25,6 +25,9 @@ pub struct EarlierRun {
     pub wall_ms: u64,
     /// Wall time of the steps that it ran itself and that passed, in milliseconds.
     pub steps_ms: BTreeMap<String, u64>,
+    /// Peak memory of these steps, in bytes, as far as it was seen.
+    #[serde(default)]
+    pub steps_memory_bytes: BTreeMap<String, u64>,
 }
 
 /// Earlier runs, the oldest first.
@@ -48,7 +51,7 @@ impl History {
     /// Adds a run.
     pub fn add(&mut self, report: &RunReport) {
         let own = |step: &&crate::report::StepReport| {
-            step.state == State::Passed && step.reused.is_none()
+            step.state == State::Passed && step.reused.is_none() && step.attempts > 0
         };
         self.0.push(EarlierRun {
             exit_code: report.exit_code,
@@ -58,6 +61,12 @@ impl History {
                 .iter()
                 .filter(own)
                 .map(|step| (step.key.clone(), step.wall_ms))
+                .collect(),
+            steps_memory_bytes: report
+                .steps
+                .iter()
+                .filter(own)
+                .filter_map(|step| Some((step.key.clone(), step.peak_memory_bytes?)))
                 .collect(),
         });
         let old = self.0.len().saturating_sub(RUNS_MAX);
@@ -84,6 +93,15 @@ impl History {
             .iter()
             .rev()
             .find_map(|run| run.steps_ms.get(step).copied())
+    }
+
+    /// The peak memory of a step when it ran last, in bytes.
+    #[must_use]
+    pub fn last_memory_bytes(&self, step: &str) -> Option<u64> {
+        self.0
+            .iter()
+            .rev()
+            .find_map(|run| run.steps_memory_bytes.get(step).copied())
     }
 
     /// The quickest time of a step, and how many runs there were of it.

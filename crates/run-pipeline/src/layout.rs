@@ -10,22 +10,38 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Artifacts of a step.
+    /// Artifacts of a step, by its key.
     #[must_use]
     pub fn artifacts(&self, step: &str) -> PathBuf {
         self.output.join("artifacts").join(step)
     }
 
-    /// Working directory of a step.
+    /// What one of several jobs of a step left, until it is put to the artifacts of the step.
     #[must_use]
-    pub fn work(&self, step: &str) -> PathBuf {
-        self.output.join("work").join(step)
+    pub fn staged(&self, job: &str) -> PathBuf {
+        self.state().join("staged").join(job)
     }
 
-    /// Log of a step.
+    /// Where a job leaves its artifacts while it runs.
     #[must_use]
-    pub fn log(&self, step: &str) -> PathBuf {
-        self.output.join("logs").join(format!("{step}.log"))
+    pub fn kept(&self, job: &str, step: &str) -> PathBuf {
+        if job == step {
+            self.artifacts(step)
+        } else {
+            self.staged(job)
+        }
+    }
+
+    /// Working directory of a job.
+    #[must_use]
+    pub fn work(&self, job: &str) -> PathBuf {
+        self.output.join("work").join(job)
+    }
+
+    /// Log of a job.
+    #[must_use]
+    pub fn log(&self, job: &str) -> PathBuf {
+        self.output.join("logs").join(format!("{job}.log"))
     }
 
     /// The directory that stands first on the steps' `PATH`.
@@ -40,10 +56,10 @@ impl Layout {
         self.output.join("state")
     }
 
-    /// What is known of a step that passed.
+    /// What is known of a job that passed.
     #[must_use]
-    pub fn record(&self, step: &str) -> PathBuf {
-        self.state().join(format!("{step}.json"))
+    pub fn record(&self, job: &str) -> PathBuf {
+        self.state().join(format!("{job}.json"))
     }
 
     /// Values that steps leave for each other.

@@ -19,6 +19,8 @@
 )]
 
 pub mod agent;
+pub mod annotations;
+pub mod answers;
 pub mod artifacts;
 pub mod cache;
 pub mod cli;
@@ -40,10 +42,11 @@ mod rehearse;
 pub mod report;
 mod run;
 pub mod state;
+pub mod uploads;
 
 pub use commands::{commands, step_commands};
 pub use error::{PipelineError, PipelineErrorKind};
 pub use interpolate::{Environment, InterpolateError, interpolate};
 pub use layout::Layout;
-pub use pipeline::{Pipeline, Plan, Retry, Step};
+pub use pipeline::{Addition, Concurrency, Field, FieldKind, Gate, Pipeline, Plan, Retry, Step};
 pub use run::{Options, Reuse, run};

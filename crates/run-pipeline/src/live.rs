@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::forecast::Forecast;
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, Step};
 use crate::process::LineSink;
 use crate::report::seconds;
 
@@ -50,22 +50,19 @@ impl Live {
     }
 
     /// Begins to show a run.
-    pub(crate) fn board<'a>(
-        &self,
-        plan: &'a Plan,
-        forecast: &'a Forecast,
-        budget_ms: u64,
-    ) -> Board<'a> {
+    pub(crate) fn board(&self, plan: Arc<Plan>, forecast: Forecast, budget_ms: u64) -> Board {
         let total = self.bars.as_ref().map(|bars| bar(bars, "total", None));
         Board {
-            plan,
-            forecast,
             budget_ms,
             started: Instant::now(),
             bars: self.bars.clone(),
             state: Mutex::new(BoardState {
+                plan,
+                forecast,
+                running: BTreeMap::new(),
+                ended: Vec::new(),
                 total,
-                ..BoardState::default()
+                is_warned: false,
             }),
         }
     }
@@ -107,33 +104,46 @@ fn bar(bars: &MultiProgress, name: &str, expected_ms: Option<u64>) -> ProgressBa
 
 /// The steps of a run and what is left of it.
 #[derive(Debug)]
-pub(crate) struct Board<'a> {
-    plan: &'a Plan,
-    forecast: &'a Forecast,
+pub(crate) struct Board {
     budget_ms: u64,
     started: Instant,
     bars: Option<MultiProgress>,
     state: Mutex<BoardState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct BoardState {
+    plan: Arc<Plan>,
+    forecast: Forecast,
     running: BTreeMap<String, (Instant, Option<ProgressBar>)>,
     ended: Vec<String>,
     total: Option<ProgressBar>,
     is_warned: bool,
 }
 
-impl Board<'_> {
+impl Board {
     fn with<T>(&self, act: impl FnOnce(&mut BoardState) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A step starts.
-    pub(crate) fn start(&self, step: &str) {
-        let expected = self.forecast.of(step).filter(|ms| *ms > 0);
-        let bar = self.bars.as_ref().map(|bars| bar(bars, step, expected));
-        self.with(|state| state.running.insert(step.to_owned(), (Instant::now(), bar)));
+    /// A job starts.
+    pub(crate) fn start(&self, step: &Step) {
+        self.with(|state| {
+            let expected = state.forecast.of(&step.key).filter(|ms| *ms > 0);
+            let bars = self.bars.as_ref();
+            let bar = bars.map(|bars| bar(bars, &step.name, expected));
+            state
+                .running
+                .insert(step.key.clone(), (Instant::now(), bar));
+        });
+    }
+
+    /// The plan is another one now.
+    pub(crate) fn change(&self, plan: Arc<Plan>, forecast: Forecast) {
+        self.with(|state| {
+            state.plan = plan;
+            state.forecast = forecast;
+        });
     }
 
     /// A step ended, or will not start.
@@ -161,14 +171,14 @@ impl Board<'_> {
                 running.insert(key.clone(), ms);
             }
             let ended = |key: &str| state.ended.iter().any(|ended| ended == key);
-            let left = self.forecast.remaining_ms(self.plan, &running, ended);
+            let left = state.forecast.remaining_ms(&state.plan, &running, ended);
             if let Some(total) = &state.total {
                 let budget = self.budget_ms.saturating_sub(elapsed_ms) / 1000;
                 total.set_message(format!(
                     "about {} left; {} of {} steps done; {}:{:02}:{:02} of the budget left",
                     seconds(left),
                     state.ended.len(),
-                    self.plan.steps.len(),
+                    state.plan.steps.len(),
                     budget / 3600,
                     budget / 60 % 60,
                     budget % 60,
@@ -188,7 +198,7 @@ impl Board<'_> {
     }
 }
 
-impl Drop for Board<'_> {
+impl Drop for Board {
     fn drop(&mut self) {
         self.with(|state| {
             if let Some(total) = &state.total {

@@ -27,6 +27,10 @@ const STYLE: &str = "
   .kept { fill: none; stroke: var(--bar); stroke-dasharray: 3 2; }
   .grid { stroke: var(--line); } .key { display: inline-block; width: .8em; height: .8em;
     vertical-align: -1px; }
+  .note { border-left: 4px solid var(--bar); padding: .2rem .8rem; margin: .8rem 0; }
+  .note pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
+  .info { border-color: var(--critical); } .success { border-color: #1a7f37; }
+  .warning { border-color: #bf8700; } .error { border-color: var(--failed); }
 ";
 
 /// Width of the part of the chart that is time, in the picture's units.
@@ -37,11 +41,7 @@ const LEFT: u64 = 190;
 /// The page of a run; `history` holds the runs before it.
 #[must_use]
 pub fn page(report: &RunReport, history: &History) -> String {
-    let verdict = if report.exit_code == 0 {
-        "passed"
-    } else {
-        "failed"
-    };
+    let verdict = report.verdict();
     let mut page = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -56,9 +56,10 @@ pub fn page(report: &RunReport, history: &History) -> String {
         seconds(report.wall_ms),
         report.budget_used_percent,
         budget(report.budget_ms),
-        escaped(&report.critical_path.join(" → ")),
+        escaped(&report.path_words(" → ")),
         seconds(report.critical_path_ms),
     );
+    annotations(&mut page, report);
     chart(&mut page, report);
     table(&mut page, report, history);
     earlier(&mut page, history);
@@ -66,9 +67,33 @@ pub fn page(report: &RunReport, history: &History) -> String {
     page
 }
 
+/// As they were written: the page takes nothing from them but text.
+fn annotations(page: &mut String, report: &RunReport) {
+    for one in &report.annotations {
+        let _ = writeln!(
+            page,
+            "<div class=\"note {}\"><b>{}</b> <small>{}</small>\n<pre>{}</pre></div>",
+            note_class(&one.style),
+            escaped(&one.context),
+            escaped(&one.steps.join(", ")),
+            escaped(&one.body),
+        );
+    }
+}
+
+fn note_class(style: &str) -> &'static str {
+    match style {
+        "info" => "info",
+        "success" => "success",
+        "warning" => "warning",
+        "error" => "error",
+        _ => "",
+    }
+}
+
 fn class(report: &RunReport, step: &StepReport) -> &'static str {
     match step.state {
-        State::Failed | State::TimedOut | State::Interrupted => "failed",
+        State::Failed | State::TimedOut | State::Interrupted | State::SoftFailed => "failed",
         _ if step.reused.is_some() => "kept",
         _ if report.critical_path.contains(&step.key) => "critical",
         _ => "bar",
@@ -117,7 +142,7 @@ fn chart(page: &mut String, report: &RunReport) {
              <text x=\"{}\" y=\"{}\">{took}</text>",
             LEFT - 8,
             y + 14,
-            escaped(&step.key),
+            escaped(&step.name),
             class(report, step),
             (to - from).max(2),
             ROW_HEIGHT - 8,
@@ -160,7 +185,7 @@ fn table(page: &mut String, report: &RunReport, history: &History) {
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{share}%</td>\
              <td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{before}</td>\
              <td class=\"number\">{}</td><td>{}</td></tr>",
-            escaped(&step.key),
+            escaped(&step.name),
             step.state_words(),
             seconds(step.wall_ms),
             step.peak_memory_bytes.map_or_else(String::new, mebibytes),
@@ -200,21 +225,21 @@ mod tests {
     use crate::history::EarlierRun;
 
     fn step(key: &str, after: &[&str], started: u64, wall: u64) -> StepReport {
-        StepReport {
-            key: key.to_owned(),
-            label: key.to_owned(),
-            depends_on: after.iter().map(|&key| key.to_owned()).collect(),
-            state: State::Passed,
-            exit_code: Some(0),
-            reason: None,
-            reused: None,
-            attempts: 1,
-            started_ms: Some(started),
-            wall_ms: wall,
-            peak_memory_bytes: Some(3 << 20),
-            log: None,
-            artifacts: Vec::new(),
+        let text = "steps: [ { key: step, command: x } ]";
+        let plan = crate::Pipeline::parse(text.as_bytes()).unwrap();
+        let plan = plan.resolve(&crate::Environment::new()).unwrap();
+        let mut report = StepReport::blank(&plan.steps[0]);
+        for name in [&mut report.key, &mut report.step, &mut report.name] {
+            key.clone_into(name);
         }
+        report.depends_on = after.iter().map(|&key| key.to_owned()).collect();
+        report.state = State::Passed;
+        report.exit_code = Some(0);
+        report.attempts = 1;
+        report.started_ms = Some(started);
+        report.wall_ms = wall;
+        report.peak_memory_bytes = Some(3 << 20);
+        report
     }
 
     #[test]
@@ -224,6 +249,12 @@ mod tests {
         let mut hostile = step("<b>", &["slow"], 5_000, 1_000);
         hostile.state = State::Failed;
         hostile.reason = Some("<script>".to_owned());
+        hostile.notes.push(crate::annotations::Note {
+            context: "<i>".to_owned(),
+            style: Some("\"><script>".to_owned()),
+            is_more: false,
+            body: "**bold** <script>alert(1)</script>".to_owned(),
+        });
         let steps = vec![
             kept,
             step("slow", &["kept"], 0, 5_000),
@@ -240,6 +271,7 @@ mod tests {
                 exit_code,
                 wall_ms: slow + 1,
                 steps_ms: [("slow".to_owned(), slow)].into(),
+                steps_memory_bytes: [].into(),
             });
         }
         let page = page(&report, &history);
@@ -247,6 +279,8 @@ mod tests {
         assert!(page.contains("kept → slow → &lt;b&gt;, takes 6.0 s"));
         assert!(page.contains("4.0 s of 2"), "the quickest of two runs");
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
+        assert!(page.contains("<pre>**bold** &lt;script&gt;alert(1)&lt;/script&gt;</pre>"));
+        assert!(page.contains("<div class=\"note \"><b>&lt;i&gt;</b>"));
         // Half of the time axis is 280 units: the slow step takes five sixths of it.
         assert!(
             page.contains("class=\"critical\" x=\"190\" y=\"50\" width=\"466\""),

@@ -78,8 +78,10 @@ const GATE: &str = r#"read -r _ && exec bash -e -c "$0" </dev/null"#;
 /// What to run.
 #[derive(Debug)]
 pub struct Invocation<'a> {
-    /// Prefix of its lines.
+    /// Name of the job in files.
     pub key: &'a str,
+    /// Prefix of its lines.
+    pub name: &'a str,
     /// The shell script.
     pub script: &'a str,
     /// Its working directory.
@@ -145,7 +147,7 @@ pub fn run(
         .process_group(0)
         .spawn()
         .map_err(shell)?;
-    let lines = forward(reader, invocation.key.to_owned(), sink.clone(), log);
+    let lines = forward(reader, invocation.name.to_owned(), sink.clone(), log);
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let note = group.map(|group| {
         RunningNote::write(

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::annotations::{Annotation, Note, assembled};
 use crate::artifacts::Artifact;
+use crate::pipeline::{Addition, Step};
 
 /// The whole pipeline's limit in minutes: six hours, the Foundation's requirement.
 pub const BUDGET_MINUTES: u64 = 6 * 60;
@@ -26,6 +28,13 @@ pub enum State {
     Interrupted,
     /// Did not start, because a step it depends on did not pass or the run was stopped.
     Skipped,
+    /// Did not start, because the pipeline says so; what depends on it does start.
+    #[serde(rename = "skipped")]
+    Omitted,
+    /// Ended with an exit code that the pipeline lets pass.
+    SoftFailed,
+    /// Waits for a person's answer.
+    Blocked,
 }
 
 impl State {
@@ -35,8 +44,16 @@ impl State {
             Self::Failed => "failed",
             Self::TimedOut => "timed out",
             Self::Interrupted => "interrupted",
-            Self::Skipped => "skipped",
+            Self::Skipped | Self::Omitted => "skipped",
+            Self::SoftFailed => "soft failed",
+            Self::Blocked => "blocked",
         }
+    }
+
+    /// Whether what depends on it may start.
+    #[must_use]
+    pub const fn is_satisfied(self) -> bool {
+        matches!(self, Self::Passed | Self::SoftFailed | Self::Omitted)
     }
 }
 
@@ -50,11 +67,17 @@ pub enum Source {
     Cache,
 }
 
-/// One step of a [`RunReport`].
+/// One job of a [`RunReport`].
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// Its key.
+    /// The name of the job in files: the step's key, or with several jobs `KEY.VALUES`.
     pub key: String,
+    /// The step's key.
+    pub step: String,
+    /// The name of the job for people.
+    pub name: String,
+    /// Key of the step that uploaded it.
+    pub uploaded_by: Option<String>,
     /// Its label.
     pub label: String,
     /// Keys of the steps it waited for.
@@ -79,11 +102,42 @@ pub struct StepReport {
     pub peak_memory_bytes: Option<u64>,
     /// Its log, relative to the output directory.
     pub log: Option<String>,
-    /// What it left, below `artifacts/<key>/`.
+    /// What it left, below `artifacts/<step>/`.
     pub artifacts: Vec<Artifact>,
+    /// What it annotated.
+    #[serde(skip)]
+    pub notes: Vec<Note>,
+    /// The steps that it uploaded.
+    #[serde(skip)]
+    pub additions: Vec<Addition>,
 }
 
 impl StepReport {
+    /// The report of a job that has not started.
+    #[must_use]
+    pub fn blank(step: &Step) -> Self {
+        Self {
+            key: step.key.clone(),
+            step: step.step.clone(),
+            name: step.name.clone(),
+            uploaded_by: step.uploaded_by.clone(),
+            label: step.label.clone(),
+            depends_on: step.depends_on.clone(),
+            state: State::Skipped,
+            exit_code: None,
+            reason: None,
+            reused: None,
+            attempts: 0,
+            started_ms: None,
+            wall_ms: 0,
+            peak_memory_bytes: None,
+            log: None,
+            artifacts: Vec::new(),
+            notes: Vec::new(),
+            additions: Vec::new(),
+        }
+    }
+
     /// How long it ran in this run, in milliseconds.
     #[must_use]
     pub fn ran_ms(&self) -> u64 {
@@ -108,7 +162,7 @@ impl StepReport {
     }
 }
 
-/// From the step that ended last, back along the dependency that ended last.
+/// Keys of the jobs from the one that ended last, back along the dependency that ended last.
 fn critical_path(steps: &[StepReport]) -> Vec<String> {
     let last = |wanted: &dyn Fn(&StepReport) -> bool| {
         let started = steps.iter().filter(|step| step.started_ms.is_some());
@@ -120,7 +174,7 @@ fn critical_path(steps: &[StepReport]) -> Vec<String> {
     let mut current = last(&|_| true);
     while let Some(step) = current {
         path.push(step.key.clone());
-        current = last(&|other| step.depends_on.contains(&other.key));
+        current = last(&|other| step.depends_on.contains(&other.step));
     }
     path.reverse();
     path
@@ -145,8 +199,10 @@ pub struct RunReport {
     pub critical_path: Vec<String>,
     /// What they took together, in milliseconds.
     pub critical_path_ms: u64,
-    /// The steps in dependency order.
+    /// The jobs in dependency order.
     pub steps: Vec<StepReport>,
+    /// What the steps annotated.
+    pub annotations: Vec<Annotation>,
     /// The results, relative to the output directory: Debian packages, and what the steps left
     /// that nobody waits for.
     pub results: Vec<String>,
@@ -162,6 +218,11 @@ impl RunReport {
         steps: Vec<StepReport>,
         results: Vec<String>,
     ) -> Self {
+        let notes: Vec<(&str, &[Note])> = steps
+            .iter()
+            .map(|step| (step.step.as_str(), step.notes.as_slice()))
+            .collect();
+        let annotations = assembled(&notes);
         // Hundredths of a per cent, in integers: the document is the same on every machine.
         let critical_path = critical_path(&steps);
         let critical_path_ms = steps
@@ -172,7 +233,7 @@ impl RunReport {
         let hundredths = wall_ms.saturating_mul(10_000) / budget_ms.max(1);
         Self {
             format: "forkpack.pipeline-run",
-            version: 2,
+            version: 3,
             exit_code,
             wall_ms,
             budget_ms,
@@ -180,14 +241,40 @@ impl RunReport {
             critical_path,
             critical_path_ms,
             steps,
+            annotations,
             results,
+        }
+    }
+
+    /// Names of the jobs of the critical path.
+    #[must_use]
+    pub fn path_words(&self, separator: &str) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for key in &self.critical_path {
+            let step = self.steps.iter().find(|step| step.key == *key);
+            names.push(step.map_or(key, |step| &step.name));
+        }
+        names.join(separator)
+    }
+
+    /// How the run ended, in a word.
+    #[must_use]
+    pub const fn verdict(&self) -> &'static str {
+        match self.exit_code {
+            0 => "passed",
+            3 => "pending",
+            _ => "failed",
         }
     }
 
     /// The table, and where the results are.
     #[must_use]
     pub fn table(&self, output: &str) -> String {
-        let width = self.steps.iter().map(|step| step.key.len()).max();
+        let width = self
+            .steps
+            .iter()
+            .map(|step| step.name.chars().count())
+            .max();
         let width = width.unwrap_or_default().max(5);
         let mut text = format!(
             "{:width$}  {:11}  {:>9}  {:>9}\n",
@@ -197,13 +284,13 @@ impl RunReport {
             let memory = step.peak_memory_bytes.map_or_else(String::new, mebibytes);
             let state = step.state_words();
             let time = match step.state {
-                State::Skipped => String::new(),
+                State::Skipped | State::Omitted | State::Blocked => String::new(),
                 _ => seconds(step.wall_ms),
             };
             let _ = write!(
                 text,
                 "{:width$}  {state:11}  {time:>9}  {memory:>9}",
-                step.key
+                step.name
             );
             if let Some(reason) = &step.reason {
                 let _ = write!(text, "  {reason}");
@@ -214,11 +301,7 @@ impl RunReport {
             text,
             "{:width$}  {:11}  {:>9}  {:>8}% of the {} budget",
             "total",
-            if self.exit_code == 0 {
-                "passed"
-            } else {
-                "failed"
-            },
+            self.verdict(),
             seconds(self.wall_ms),
             format!("{:.2}", self.budget_used_percent),
             budget(self.budget_ms),
@@ -227,9 +310,12 @@ impl RunReport {
             let _ = writeln!(
                 text,
                 "critical path: {} ({})",
-                self.critical_path.join(" -> "),
+                self.path_words(" -> "),
                 seconds(self.critical_path_ms)
             );
+        }
+        for note in &self.annotations {
+            let _ = writeln!(text, "annotation: {output}/{} [{}]", note.path, note.style);
         }
         for result in &self.results {
             let _ = writeln!(text, "result: {output}/{result}");

@@ -13,10 +13,12 @@ use fork_fs::{FileLock, Operation};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use crate::annotations::Note;
 use crate::artifacts::Artifact;
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::fingerprint::Fingerprint;
 use crate::layout::Layout;
+use crate::pipeline::Addition;
 
 /// Largest record read, in bytes: an image of a hundred thousand files.
 const RECORD_BYTES_MAX: u64 = 64 << 20;
@@ -41,6 +43,12 @@ pub struct Record {
     pub peak_memory_bytes: Option<u64>,
     /// What it left.
     pub artifacts: Vec<Artifact>,
+    /// The steps it added to the run, one entry for each upload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additions: Vec<Addition>,
+    /// What it annotated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 impl Record {
@@ -62,7 +70,7 @@ impl Record {
     }
 }
 
-fn write_json(value: &impl Serialize, path: &Path) -> Result<(), PipelineError> {
+pub(crate) fn write_json(value: &impl Serialize, path: &Path) -> Result<(), PipelineError> {
     let bytes = serde_json::to_vec(value)
         .map_err(|error| PipelineError::io(Operation::Write, path, error.into()))?;
     Ok(fork_fs::write_atomic(path, &bytes)?)

@@ -16,6 +16,7 @@ fn run_script(script: &str, timeout: Option<Duration>) -> (Ended, String) {
     let log = directory.path().join("log");
     let invocation = Invocation {
         key: "step",
+        name: "step",
         script,
         directory: directory.path().to_owned(),
         environment: [].into(),

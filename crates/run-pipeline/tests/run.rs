@@ -146,6 +146,7 @@ steps:
     assert_eq!(
         left,
         [
+            "annotations",
             "artifacts",
             "logs",
             "meta-data",

@@ -78,9 +78,10 @@ steps:
     assert_eq!(dependencies(&plan, "b"), ["a"]);
     assert_eq!(dependencies(&plan, "d"), ["b", "c"]);
     assert_eq!(dependencies(&plan, "e"), ["a", "b", "c", "d"]);
-    assert_eq!(dependencies(&plan, "f"), ["a", "b", "c", "d", "e"]);
+    // What a step names itself is all it waits for.
+    assert_eq!(dependencies(&plan, "f"), ["a"]);
     let keys = |steps: Vec<&Step>| -> Vec<String> { steps.iter().map(|s| s.key.clone()).collect() };
-    assert_eq!(keys(plan.leaves()), ["f"]);
+    assert_eq!(keys(plan.leaves()), ["e", "f"]);
     let d = plan.steps.iter().find(|step| step.key == "d").unwrap();
     assert_eq!(keys(plan.ancestors(d)), ["a", "b", "c"]);
 }
@@ -116,11 +117,16 @@ fn graph_errors_name_the_steps() {
 fn what_would_change_the_meaning_is_refused_by_name() {
     let attributes = [
         "if: build.branch == 'main'",
-        "matrix: [a]",
-        "parallelism: 3",
-        "plugins: [ docker#v1: { image: x } ]",
-        "soft_fail: true",
-        "skip: true",
+        "matrix: { setup: [a], more: 1 }",
+        "plugins: [ cache#v1.0.0: { manifest: x } ]",
+        "plugins: [ docker#v5.13.0: { command: x } ]",
+        "soft_fail: [ { signal: 1 } ]",
+        "secrets: [ A ]",
+        "cache: a",
+        "image: a",
+        "branches: main",
+        "allow_dependency_failure: true",
+        "cancel_on_build_failing: true",
         "depends_on: [ { step: b, allow_failure: true } ]",
         "retry: { automatic: { signal_reason: agent_stop } }",
         "surprise: 1",
@@ -133,7 +139,11 @@ fn what_would_change_the_meaning_is_refused_by_name() {
             "{attribute}: {error}"
         );
     }
-    for step in ["block: ask", "trigger: other", "input: ask"] {
+    for step in [
+        "block: ask, if: 'true'",
+        "trigger: other",
+        "input: ask, branches: main",
+    ] {
         let text = format!("steps: [ {{ {step} }} ]");
         assert!(resolve(&text).is_err(), "{step}");
     }
@@ -153,6 +163,29 @@ fn malformed_files_are_bad_input() {
         "steps: [ { key: ../a, command: x } ]",
         "steps: [ { command: x, timeout_in_minutes: 0 } ]",
         "steps: [ { command: { a: b } } ]",
+        "steps: [ { command: x, parallelism: 0 } ]",
+        "steps: [ { command: x, parallelism: 501 } ]",
+        "steps: [ { command: x, parallelism: 300 }, { command: x, parallelism: 201 } ]",
+        "steps: [ { command: x, parallelism: 2, matrix: [ a ] } ]",
+        "steps: [ { command: x, matrix: [ a, a ] } ]",
+        "steps: [ { command: x, matrix: [] } ]",
+        "steps: [ { command: '{{matrix.os}}', matrix: [ a ] } ]",
+        "steps: [ { command: '{{matrix}}', matrix: { setup: { os: [ a ] } } } ]",
+        "steps: [ { command: x, key: '{{matrix}}', matrix: [ a ] } ]",
+        "steps: [ { command: x, artifact_paths: '{{ matrix }}/*', matrix: [ a ] } ]",
+        "steps: [ { command: x, matrix: { setup: { a: [ b ] }, adjustments: [ { with: { c: d } } ] } } ]",
+        "steps: [ { command: x, matrix: { setup: { a-b: [ c ] } } } ]",
+        "steps: [ { command: x, skip: 'false' } ]",
+        "steps: [ { command: x, soft_fail: 1 } ]",
+        "steps: [ { command: x, concurrency: 1 } ]",
+        "steps: [ { command: x, concurrency: 0, concurrency_group: g } ]",
+        "steps: [ { command: x, concurrency: 1, concurrency_group: g, concurrency_method: any } ]",
+        "steps: [ { command: x, plugins: [ docker#main: { image: y } ] } ]",
+        "steps: [ { command: x, plugins: [ docker ] } ]",
+        "steps: [ { block: x, fields: [ { text: a } ] } ]",
+        "steps: [ { block: x, fields: [ { text: a, key: k, format: '(' } ] } ]",
+        "steps: [ { block: x, fields: [ { select: a, key: k } ] } ]",
+        "steps: [ { block: x, fields: [ { text: a, key: k }, { text: b, key: k } ] } ]",
     ] {
         assert_eq!(
             resolve(text).unwrap_err().class(),
@@ -170,4 +203,214 @@ fn missing_variables_are_a_usage_error_with_the_pipeline_s_words() {
     assert_eq!(error.hint().as_deref(), Some("pass --env A=VALUE"));
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "`A` is not set: the network");
+}
+
+#[test]
+fn a_matrix_makes_a_job_of_every_combination() {
+    let plan = resolve(
+        r#"
+steps:
+  - key: image
+    label: "image {{matrix.codename}} on {{ matrix.arch }}"
+    command: [ "build {{matrix.codename}} {{matrix.arch}}", "echo '{{other}} {{{matrix.arch}}}'" ]
+    env: { CODENAME: "{{matrix.codename}}", PLAIN: x }
+    agents: { queue: "builder-{{matrix.arch}}" }
+    plugins: [ "docker#v5.13.0": { image: "{{matrix.codename}}", environment: [ "A={{matrix.arch}}", B ] } ]
+    artifact_paths: out/*
+    soft_fail: [ { exit_status: 3 } ]
+    matrix:
+      setup: { codename: [ bookworm, noble ], arch: [ amd64, arm64 ] }
+      adjustments:
+        - { with: { codename: noble, arch: arm64 }, skip: "no base" }
+        - { with: { codename: bookworm, arch: arm64 }, soft_fail: true }
+        - { with: { codename: "sid/next", arch: riscv } }
+  - { key: after, command: x, depends_on: image }
+"#,
+    )
+    .unwrap();
+    let jobs: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| format!("{} | {} | {}", step.key, step.name, step.label))
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            "image.bookworm-amd64 | image (bookworm, amd64) | image bookworm on amd64",
+            "image.bookworm-arm64 | image (bookworm, arm64) | image bookworm on arm64",
+            "image.noble-amd64 | image (noble, amd64) | image noble on amd64",
+            "image.noble-arm64 | image (noble, arm64) | image noble on arm64",
+            "image.sid-next-riscv | image (sid/next, riscv) | image sid/next on riscv",
+            "after | after | after",
+        ]
+    );
+    let job = &plan.steps[1];
+    assert_eq!(job.script, "build bookworm arm64\necho '{{other}} {arm64}'");
+    assert_eq!(job.environment["CODENAME"], "bookworm");
+    assert_eq!(job.environment["A"], "arm64");
+    assert!(!job.environment.contains_key("B"));
+    assert!(job.in_container);
+    assert_eq!(job.soft_fail, [None]);
+    assert_eq!(plan.steps[0].soft_fail, [Some(3)]);
+    let skips: Vec<bool> = plan.steps.iter().map(|step| step.skip.is_some()).collect();
+    assert_eq!(skips, [false, false, false, true, false, false]);
+    let after = plan.steps.last().unwrap();
+    assert_eq!(plan.ancestors(after).len(), 5);
+    assert_eq!(plan.visible(after), ["image"]);
+}
+
+#[test]
+fn a_list_is_a_matrix_of_one_dimension() {
+    let plan = resolve(
+        "steps: [ { command: 'x {{matrix}} $$Y', matrix: { setup: [ 1, true, 'a b', a-b ], adjustments: [ { with: 1, skip: true }, { with: [ new ] } ] } } ]",
+    )
+    .unwrap();
+    let jobs: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| format!("{}: {}", step.key, step.script))
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            "step-1.1: x 1 $Y",
+            "step-1.true: x true $Y",
+            "step-1.a-b: x a b $Y",
+            "step-1.4: x a-b $Y",
+            "step-1.new: x new $Y"
+        ]
+    );
+    // The product is looked at before it is made.
+    let elements: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    let elements = elements.join(", ");
+    let dimensions: Vec<String> = (0..6).map(|n| format!("d{n}: [ {elements} ]")).collect();
+    let huge = format!(
+        "steps: [ {{ command: x, matrix: {{ setup: {{ {} }} }} }} ]",
+        dimensions.join(", ")
+    );
+    assert!(message(&huge).contains("makes more than 500 jobs"));
+}
+
+#[test]
+fn parallel_jobs_know_their_number() {
+    let plan = resolve(
+        "steps: [ { key: t, command: x, parallelism: 3 }, { key: one, command: x, parallelism: 1 } ]",
+    )
+    .unwrap();
+    let jobs: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let number = &step.environment["BUILDKITE_PARALLEL_JOB"];
+            let count = &step.environment["BUILDKITE_PARALLEL_JOB_COUNT"];
+            format!("{} {number}/{count} {}", step.key, step.name)
+        })
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            "t.1 0/3 t (1 of 3)",
+            "t.2 1/3 t (2 of 3)",
+            "t.3 2/3 t (3 of 3)",
+            "one 0/1 one"
+        ]
+    );
+}
+
+#[test]
+fn block_steps_are_barriers_and_input_steps_are_not() {
+    let plan = resolve(
+        r#"
+steps:
+  - { key: a, command: x }
+  - { input: "Who?", key: who, fields: [ { text: Name, key: name } ] }
+  - { block: "Go on?", key: gate }
+  - { key: b, command: x }
+  - { key: c, command: x, depends_on: a }
+  - { key: free, command: x, depends_on: ~ }
+  - wait
+  - { block: "Late", key: late, depends_on: b }
+  - { key: d, command: x }
+  - { key: named, command: x, depends_on: [ who, late ] }
+"#,
+    )
+    .unwrap();
+    assert_eq!(dependencies(&plan, "who"), [""; 0]);
+    assert_eq!(dependencies(&plan, "gate"), ["a"]);
+    assert_eq!(dependencies(&plan, "b"), ["gate"]);
+    assert_eq!(dependencies(&plan, "c"), ["a"]);
+    assert_eq!(dependencies(&plan, "free"), [""; 0]);
+    assert_eq!(dependencies(&plan, "late"), ["b"]);
+    assert_eq!(
+        dependencies(&plan, "d"),
+        ["a", "gate", "b", "c", "free", "late"]
+    );
+    assert_eq!(dependencies(&plan, "named"), ["who", "late"]);
+}
+
+#[test]
+fn answers_are_checked_like_a_form() {
+    let plan = resolve(
+        r#"
+steps:
+  - block: Release
+    key: gate
+    fields:
+      - { text: Name, key: name, format: "[a-z]+" }
+      - { text: Note, key: note, required: false }
+      - { select: Suite, key: suite, default: beta, options: [ { label: B, value: beta }, { label: S, value: stable } ] }
+      - { select: Where, key: where, multiple: true, required: "false", options: [ { label: E, value: eu }, { label: U, value: us } ] }
+"#,
+    )
+    .unwrap();
+    let gate = plan.steps[0].gate.as_ref().unwrap();
+    let fill = |given: &[(&str, &[&str])]| {
+        let own = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let given = given
+            .iter()
+            .map(|(key, texts)| ((*key).to_owned(), own(texts)));
+        let filled = gate.fill(&given.collect())?;
+        let pairs: Vec<String> = filled.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        Ok::<String, String>(pairs.join(" "))
+    };
+    assert_eq!(fill(&[("name", &["ab"])]).unwrap(), "name=ab suite=beta");
+    assert_eq!(
+        fill(&[
+            ("name", &["ab"]),
+            ("where", &["eu", "us"]),
+            ("suite", &["stable"])
+        ])
+        .unwrap(),
+        "name=ab suite=stable where=eu\nus"
+    );
+    for (given, reason) in [
+        (&[][..], "field `name` (Name) needs an answer"),
+        (&[("name", &["aB"][..])], "is not of the form `[a-z]+`"),
+        (&[("name", &["ab", "cd"])], "takes one answer"),
+        (
+            &[("other", &["x"])],
+            "the fields are name, note, suite, where",
+        ),
+        (
+            &[("name", &["a"]), ("suite", &["gamma"])],
+            "is none of beta, stable",
+        ),
+    ] {
+        let error = fill(given).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn ordered_groups_cannot_wait_for_themselves() {
+    let text = |method: &str| {
+        format!(
+            "steps: [ {{ key: a, command: x, depends_on: b, concurrency: 1, concurrency_group: g, concurrency_method: {method} }}, {{ key: b, command: x, concurrency: 1, concurrency_group: g }} ]"
+        )
+    };
+    assert_eq!(
+        message(&text("ordered")),
+        "steps wait for each other: a -> b -> a"
+    );
+    assert!(resolve(&text("eager")).is_ok());
 }
