@@ -111,6 +111,9 @@ pub struct Args {
     pub format: Format,
 }
 
+/// Variable with the directory of the pipeline file, unless it is set.
+const DIRECTORY_VARIABLE: &str = "PIPELINE_DIRECTORY";
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -223,6 +226,12 @@ impl Args {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         environment.extend(self.env.iter().cloned());
+        // Where steps that upload more of them find pipeline files; on Buildkite, in the checkout.
+        if let Some(directory) = here.join(&self.file).parent().and_then(Path::to_str) {
+            environment
+                .entry(DIRECTORY_VARIABLE.to_owned())
+                .or_insert_with(|| directory.to_owned());
+        }
         let names: BTreeSet<String> = pipeline
             .variables()
             .into_iter()
@@ -415,7 +424,11 @@ fn absolute(value: &str, here: &Path) -> Option<String> {
         return None;
     }
     let full: PathBuf = here.join(path).components().collect();
-    if !fork_fs::exists(&full) {
+    // With a placeholder, such as `{codename}`, what is before it must be there.
+    let known = path.split_once('{').map_or(path, |(before, _)| {
+        before.rsplit_once('/').map_or("", |(parent, _)| parent)
+    });
+    if !fork_fs::exists(&here.join(known)) {
         return None;
     }
     Some(format!("{prefix}{}", full.to_str()?))
@@ -492,6 +505,11 @@ mod tests {
             Some("rootfs:@/devnet/base")
         );
         assert_eq!(expect("rootfs:devnet").as_deref(), Some("rootfs:@/devnet"));
+        assert_eq!(
+            expect("rootfs:devnet/{codename}-{architecture}").as_deref(),
+            Some("rootfs:@/devnet/{codename}-{architecture}")
+        );
+        assert_eq!(expect("rootfs:missing/{codename}"), None);
         assert_eq!(expect("devnet/missing"), None);
         assert_eq!(expect("https://example.org/a"), None);
         assert_eq!(expect("/"), None);
