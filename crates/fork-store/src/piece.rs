@@ -461,3 +461,125 @@ fn era_code(era: Era) -> Result<u8, StoreError> {
         Era::Mesa => Ok(2),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LedgerStoreWriter, prove_log};
+    use fork_ledger::batch::LeafHasher;
+    use fork_ledger::hash::derive_token_ids;
+    use fork_ledger::merkle::MerkleTree;
+
+    /// More than one chunk, and more than one batch.
+    const COUNT: u32 = BATCH_ACCOUNTS as u32 + 700;
+
+    fn accounts() -> Vec<Account> {
+        (0..COUNT)
+            .map(|number| {
+                let mut account = Account::empty(Era::Mesa);
+                account.public_key =
+                    PublicKey::new(FieldBytes::from_u64(u64::from(number) + 2), number % 3 == 0);
+                account.nonce = number;
+                account
+            })
+            .collect()
+    }
+
+    fn parts<'a>(
+        accounts: &'a [Account],
+        hashes: &'a [Fp],
+        derived: &'a [TokenId],
+        range: Range<usize>,
+    ) -> PieceAccounts<'a> {
+        PieceAccounts {
+            accounts: &accounts[range.clone()],
+            hashes: &hashes[range.clone()],
+            derived: &derived[range],
+        }
+    }
+
+    /// Wherever a ledger is cut, its pieces give the log that its accounts give, byte for byte.
+    #[test]
+    fn pieces_give_the_log_of_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let accounts = accounts();
+        let hashes = LeafHasher::new(Era::Mesa)
+            .hash_as(Era::Mesa, &accounts)
+            .unwrap();
+        let ids: Vec<_> = accounts
+            .iter()
+            .map(|account| (account.public_key, account.token_id))
+            .collect();
+        let derived = derive_token_ids(&ids);
+        let tree = MerkleTree::new(Era::Mesa, 20, hashes.clone()).unwrap();
+
+        let mut whole = LedgerStoreWriter::create(&place("whole"), 20).unwrap();
+        whole
+            .push_accounts(Era::Mesa, &accounts, Some(&derived))
+            .unwrap();
+        whole.finish(&tree).unwrap();
+
+        let mut writer = LedgerStoreWriter::create(&place("merged"), 20).unwrap();
+        let mut taken = Vec::new();
+        let mut start = 0;
+        for (number, end) in [0, 3, COUNT - 300, COUNT].into_iter().enumerate() {
+            let path = place(&format!("{number}.piece"));
+            let mut piece = PieceWriter::create(&path, Era::Mesa, start..end).unwrap();
+            let middle = start.midpoint(end);
+            for range in [start..middle, middle..end] {
+                let range = range.start as usize..range.end as usize;
+                let part = parts(&accounts, &hashes, &derived, range);
+                piece.push(part).unwrap();
+            }
+            let file = piece.finish().unwrap();
+            writer
+                .push_piece(&path, &file, Era::Mesa, end - start, &mut taken)
+                .unwrap();
+            start = end;
+        }
+        assert!(taken == hashes);
+        let finished = writer.finish_for_proof(&tree).unwrap();
+        prove_log(&place("merged"), &finished, &tree).unwrap();
+        for name in crate::log::FILE_NAMES {
+            let bytes = |store: &str| {
+                fork_fs::read_limited(&place(store).join(name), u64::MAX - 1).unwrap()
+            };
+            assert!(bytes("whole") == bytes("merged"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_piece_has_exactly_what_was_announced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.piece");
+        let account = Account::empty(Era::Mesa);
+        let (accounts, hashes, derived) = (
+            vec![account; 3],
+            vec![Fp::ZERO; 3],
+            vec![TokenId::DEFAULT; 3],
+        );
+        let start = || PieceWriter::create(&path, Era::Mesa, 7..9).unwrap();
+        let whole = parts(&accounts, &hashes, &derived, 0..3);
+        let error = start().push(whole).unwrap_err().to_string();
+        assert!(error.contains("3 accounts"), "{error}");
+        let uneven = PieceAccounts {
+            hashes: &hashes[..1],
+            ..parts(&accounts, &hashes, &derived, 0..2)
+        };
+        let error = start().push(uneven).unwrap_err().to_string();
+        assert!(error.contains("1 hashes"), "{error}");
+        let mut piece = start();
+        piece
+            .push(parts(&accounts, &hashes, &derived, 0..1))
+            .unwrap();
+        let error = piece.finish().unwrap_err().to_string();
+        assert!(error.contains("a piece that lacks 1"), "{error}");
+        assert!(!path.exists());
+        let error = PieceWriter::create(&path, Era::V1, 0..1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ledger stores of era v1 are not supported"
+        );
+    }
+}

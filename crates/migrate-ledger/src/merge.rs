@@ -297,13 +297,19 @@ fn summed(set: &ShardSet, place: usize) -> Result<(Audit, u64), MergeError> {
     let mut sum = Audit::default();
     let mut timed = 0_u64;
     for (shard, ledger) in set.parts(place) {
-        let part = audit(ledger).ok_or_else(|| MergeError::Inconsistent {
+        let wrong = |problem: String| MergeError::Inconsistent {
             shard: shard.directory.clone(),
-            problem: format!(
+            problem,
+        };
+        let part = audit(ledger).ok_or_else(|| {
+            wrong(format!(
                 "a count of the {} ledger is no number or above its {} accounts",
                 ledger.role, ledger.count
-            ),
+            ))
         })?;
+        // The shard has checked it, so that money made or lost there is not what this is.
+        part.check_supply()
+            .map_err(|error| wrong(format!("of the {} ledger, {error}", ledger.role)))?;
         timed += ledger.audit.timed;
         sum.merge(&part);
     }

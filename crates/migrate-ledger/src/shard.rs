@@ -297,6 +297,7 @@ fn done(
     part: &Range<u32>,
     accounts: u32,
 ) -> Result<Done, MigrateLedgerError> {
+    lane.audit.check_supply()?;
     let (piece, target) = match lane.target {
         Target::Piece { writer, leaves } => (writer.finish().map_err(PassError::from)?, leaves),
         Target::Store { .. } | Target::RootOnly(_) => return Err(MigrateLedgerError::NoSource),

@@ -681,7 +681,8 @@ fn roots_that_were_changed() {
         let balances = &mut shard["ledgers"][1]["audit"];
         balances["default_token_after"] = json!("5");
     });
-    refused(&place, &names, 1, &["balances sum up to"], "");
+    let needles = ["shard-2", "of the staking ledger, balances sum up to 5"];
+    refused(&place, &names, 5, &needles, "make this shard again");
 }
 
 /// Waits until `reached`, then stops the process; nothing may be left.
