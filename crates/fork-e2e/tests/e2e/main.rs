@@ -15,5 +15,6 @@ mod bad_inputs;
 mod fixture;
 mod migrate;
 mod pipeline;
+mod shards;
 mod signing;
 mod support;
