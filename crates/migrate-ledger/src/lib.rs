@@ -12,6 +12,7 @@
 //! store's index ([`fork_store::INDEX_BYTES_PER_ACCOUNT`]).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod annotation;
 mod args;
 mod document;
 mod error;

@@ -50,6 +50,7 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let documents = self.migrate(context)?;
+        context.annotate(|| crate::annotation::table(&documents));
         let output = &self.output.output;
         match documents.as_slice() {
             [document] => context.emit(&summary(document, output), document)?,

@@ -7,7 +7,7 @@
 //! One thing is stricter than on Buildkite: a step sees the artifacts of the steps it depends on
 //! (directly or not) and no others. On Buildkite it would see whatever happens to be there already.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -27,6 +27,9 @@ pub const STEP_VARIABLE: &str = "BUILDKITE_STEP_KEY";
 
 /// Largest value of one meta-data key, in bytes; the agent's own limit is of this order.
 const META_DATA_BYTES_MAX: u64 = 100 << 10;
+
+/// Largest annotation in bytes; the agent's own limit.
+const ANNOTATION_BYTES_MAX: u64 = 1 << 20;
 
 /// Local stand-in for the Buildkite agent's job commands.
 #[derive(Debug, Parser)]
@@ -93,8 +96,8 @@ enum MetaData {
 
 #[derive(Debug, Args)]
 struct Annotate {
-    /// The text.
-    body: String,
+    /// The text; read from standard input when there is none, as the agent does.
+    body: Option<String>,
     /// Name of the note.
     #[arg(long)]
     context: Option<String>,
@@ -125,15 +128,31 @@ impl Agent {
             Command::Annotate(note) => {
                 let context = note.context.unwrap_or_else(|| "default".to_owned());
                 let style = note.style.unwrap_or_else(|| "default".to_owned());
+                let body = match note.body {
+                    Some(body) => body,
+                    None => annotation_body(std::io::stdin().lock())?,
+                };
                 let again = if note.append { " (more)" } else { "" };
-                print(
-                    output,
-                    &format!("note {context} [{style}]{again}: {}", note.body),
-                )?;
+                print(output, &format!("note {context} [{style}]{again}: {body}"))?;
             }
         }
         Ok(0)
     }
+}
+
+/// An annotation from a file or pipe, as far as Buildkite would take it.
+fn annotation_body(input: impl Read) -> Result<String, PipelineError> {
+    let mut body = Vec::new();
+    input
+        .take(ANNOTATION_BYTES_MAX + 1)
+        .read_to_end(&mut body)
+        .map_err(|error| PipelineError::agent(format!("could not read the note: {error}")))?;
+    if body.len() as u64 > ANNOTATION_BYTES_MAX {
+        return Err(PipelineError::agent(format!(
+            "the note has more than {ANNOTATION_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 impl Artifact {
