@@ -16,6 +16,7 @@
 //! store's index ([`fork_store::INDEX_BYTES_PER_ACCOUNT`]).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod annotation;
 mod args;
 mod commands;
 mod document;

@@ -28,6 +28,7 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let documents = self.migrate(context)?;
+        context.annotate(|| crate::annotation::table(&documents));
         report(&documents, &self.output.output, context)?;
         Ok(())
     }

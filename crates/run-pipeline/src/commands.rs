@@ -10,8 +10,9 @@ use crate::pipeline::{Pipeline, Plan, Step};
 
 /// Written before a step's script: with an empty `PATH` every command is one that bash cannot find,
 /// and the handler for those prints the argument vector instead (its length, then each argument,
-/// with a NUL after each).
+/// with a NUL after each). Directories that commands would have made are not there, so `cd` stays.
 const PREAMBLE: &str = r#"PATH=/nonexistent
+cd() { :; }
 command_not_found_handle() { printf '%d\0' "$#"; printf '%s\0' "$@"; }
 "#;
 

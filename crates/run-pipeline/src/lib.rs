@@ -32,7 +32,6 @@ pub mod forecast;
 pub mod glob;
 mod graph;
 pub mod history;
-mod interpolate;
 mod layout;
 pub mod live;
 pub mod page;
@@ -46,7 +45,7 @@ pub mod uploads;
 
 pub use commands::{commands, step_commands};
 pub use error::{PipelineError, PipelineErrorKind};
-pub use interpolate::{Environment, InterpolateError, interpolate};
+pub use fork_worker::interpolate::{self, Environment, InterpolateError, interpolate};
 pub use layout::Layout;
 pub use pipeline::{Addition, Concurrency, Field, FieldKind, Gate, Pipeline, Plan, Retry, Step};
 pub use run::{Options, Reuse, run};

@@ -19,6 +19,7 @@
     )
 )]
 
+mod annotation;
 mod args;
 mod artifacts;
 mod collect;

@@ -53,6 +53,14 @@ impl ManifestArgs {
             written.file.display(),
             written.statement_sha256
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            None,
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }
@@ -88,6 +96,14 @@ impl SignArgs {
             written.file.display(),
             written.statement_sha256,
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            Some(secret.public().id().as_str()),
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }
@@ -120,6 +136,14 @@ impl MergeArgs {
             written.file.display(),
             written.statement_sha256,
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            None,
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }
