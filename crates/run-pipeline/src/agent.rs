@@ -36,8 +36,6 @@ pub const JOB_VARIABLE: &str = "RUN_PIPELINE_JOB";
 /// Largest value of one meta-data key, in bytes; the agent's own limit is of this order.
 const META_DATA_BYTES_MAX: u64 = 100 << 10;
 
-/// Largest annotation in bytes; the agent's own limit.
-
 /// Local stand-in for the Buildkite agent's job commands.
 #[derive(Debug, Parser)]
 #[command(name = AGENT_NAME, version)]
