@@ -121,6 +121,8 @@ pub enum Format {
 #[derive(Debug, Serialize)]
 struct PlannedStep<'a> {
     key: &'a str,
+    step: &'a str,
+    name: &'a str,
     label: &'a str,
     depends_on: &'a [String],
     timeout_minutes: Option<u64>,
@@ -149,13 +151,6 @@ impl Args {
         let pipeline = Pipeline::load(&self.file)?;
         let environment = self.environment(&pipeline, &here, sink);
         let plan = pipeline.resolve(&environment)?;
-        if self.dry_run {
-            let layout = Layout {
-                output: here.join(&self.output),
-            };
-            self.show_plan(&plan, &environment, &layout, stdout)?;
-            return Ok(0);
-        }
         let output = here.join(&self.output);
         let layout = Layout {
             output: output.clone(),
@@ -167,6 +162,10 @@ impl Args {
         } else {
             plan.clone()
         };
+        if self.dry_run {
+            self.show_plan(&known, &environment, &layout, stdout)?;
+            return Ok(0);
+        }
         let (plan, reuse) = self.selected(plan, &known, &here)?;
         let mut answers = if is_again {
             Answers::read(&layout)
@@ -332,6 +331,8 @@ impl Args {
         for step in &plan.steps {
             steps.push(PlannedStep {
                 key: &step.key,
+                step: &step.step,
+                name: &step.name,
                 label: &step.label,
                 depends_on: &step.depends_on,
                 timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
@@ -354,7 +355,7 @@ impl Args {
 
 impl PlannedStep<'_> {
     fn text(&self) -> String {
-        let mut text = self.key.to_owned();
+        let mut text = self.name.to_owned();
         if !self.depends_on.is_empty() {
             text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
         }
