@@ -35,11 +35,13 @@ pub mod history;
 mod interpolate;
 mod layout;
 pub mod live;
+pub mod memory;
 pub mod page;
 mod pipeline;
 pub mod process;
 pub mod report;
 mod run;
+pub mod slots;
 pub mod state;
 pub mod uploads;
 

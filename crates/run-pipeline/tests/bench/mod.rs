@@ -1,3 +1,6 @@
+// Every test file uses a part of it.
+#![allow(dead_code)]
+
 //! A directory with a pipeline in it, and a file outside of the run where steps count.
 
 use std::fs;
@@ -34,6 +37,7 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_run-pipeline"));
         command
             .current_dir(self.directory.path())
+            .env("RUN_PIPELINE_STATE", self.path("machine"))
             .args(["--file", "p.yml", "--env", "COUNTS=./counts"])
             .args(arguments);
         command
