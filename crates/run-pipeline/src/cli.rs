@@ -19,11 +19,13 @@ use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::live::Live;
-use crate::pipeline::{Pipeline, Plan};
+use crate::memory::{Memory, available_bytes, gibibytes};
+use crate::pipeline::{Pipeline, Plan, Step};
 use crate::process::LineSink;
 use crate::rehearse::RehearsalArgs;
 use crate::report::{BUDGET_MINUTES, seconds};
 use crate::run::{Options, Reuse, run};
+use crate::slots::Slots;
 use crate::state;
 use crate::uploads;
 
@@ -90,6 +92,19 @@ pub struct Args {
     /// Most steps at a time [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Most memory that steps beside each other may need, in GiB, as far as it is known what they need
+    /// [default: four fifths of what is available].
+    #[arg(long, value_name = "GIB", value_parser = parse_memory)]
+    pub memory: Option<u64>,
+    /// Where runs on this machine share the slots of concurrency groups [default: run-pipeline below
+    /// XDG_STATE_HOME or ~/.local/state].
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RUN_PIPELINE_STATE",
+        hide_env_values = true
+    )]
+    pub state: Option<PathBuf>,
     /// How long the run may take, in minutes; warns when it will take longer, and ends with exit code
     /// 4 when it did.
     #[arg(long, value_name = "MINUTES", default_value_t = BUDGET_MINUTES, value_parser = clap::value_parser!(u64).range(1..=525_600))]
@@ -100,7 +115,8 @@ pub struct Args {
     /// Plain lines also on a terminal.
     #[arg(long, env = "FORKPACK_NO_PROGRESS")]
     pub plain: bool,
-    /// Show the steps, their command lines and how long each will take, and run nothing.
+    /// Show the steps, their command lines, how long each will take and how much memory, and run
+    /// nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// A made-up fork.
@@ -128,13 +144,20 @@ pub enum Format {
 #[derive(Debug, Serialize)]
 struct PlannedStep<'a> {
     key: &'a str,
+    step: &'a str,
+    name: &'a str,
     label: &'a str,
     depends_on: &'a [String],
     timeout_minutes: Option<u64>,
     artifact_paths: &'a [String],
     /// What it will take, in milliseconds, as far as that is known.
     expected_ms: Option<u64>,
-    commands: Vec<Vec<String>>,
+    /// Its peak memory, in bytes, as far as that is known.
+    expected_memory_bytes: Option<u64>,
+    /// Its command lines; `None` when they cannot be told without running it.
+    commands: Option<Vec<Vec<String>>>,
+    /// Why there are none, or what is asked.
+    note: Option<String>,
 }
 
 impl Args {
@@ -166,13 +189,6 @@ impl Args {
             rehearsal.prepare(&output, programs, &mut environment, &note)?;
         }
         let plan = pipeline.resolve(&environment)?;
-        if self.dry_run {
-            let layout = Layout {
-                output: here.join(&self.output),
-            };
-            self.show_plan(&plan, &environment, &layout, stdout)?;
-            return Ok(0);
-        }
         let output = here.join(&self.output);
         let layout = Layout {
             output: output.clone(),
@@ -184,6 +200,10 @@ impl Args {
         } else {
             plan.clone()
         };
+        if self.dry_run {
+            self.show_plan(&known, &environment, &layout, stdout)?;
+            return Ok(0);
+        }
         let (plan, reuse) = self.selected(plan, &known, &here)?;
         let mut answers = if is_again {
             Answers::read(&layout)
@@ -202,6 +222,8 @@ impl Args {
             keep_work: self.keep_work,
             reuse,
             answers,
+            memory_bytes: self.memory.or_else(available_bytes),
+            slots: self.slots(&plan, &environment, &here, sink),
             environment,
             program,
         };
@@ -249,6 +271,32 @@ impl Args {
             }
         }
         environment
+    }
+
+    /// The slots that runs on this machine share; said when there is no place for them.
+    fn slots(
+        &self,
+        plan: &Plan,
+        environment: &Environment,
+        here: &Path,
+        sink: &LineSink,
+    ) -> Option<Slots> {
+        let of = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+        let state = match (&self.state, of("XDG_STATE_HOME"), of("HOME")) {
+            (Some(state), ..) => here.join(state),
+            (None, Some(state), _) => Path::new(state).join("run-pipeline"),
+            (None, None, Some(home)) => Path::new(home).join(".local/state/run-pipeline"),
+            (None, None, None) => {
+                if plan.steps.iter().any(|step| step.concurrency.is_some()) {
+                    sink.line(
+                        "run-pipeline",
+                        b"warning: concurrency groups hold in this run only; name a directory with --state",
+                    );
+                }
+                return None;
+            }
+        };
+        Some(Slots::new(&state))
     }
 
     /// The answers of the command line.
@@ -360,16 +408,31 @@ impl Args {
         stdout: &mut dyn Write,
     ) -> Result<(), PipelineError> {
         let forecast = Forecast::new(plan, layout);
+        let memory = Memory::new(plan, layout, None);
         let mut steps = Vec::new();
         for step in &plan.steps {
+            let (commands, note) = match step_commands(plan, step, environment) {
+                Ok(commands) => (Some(commands), planned_note(step)),
+                Err(error) => match error.kind() {
+                    PipelineErrorKind::Unlisted { reason, .. } => {
+                        let note = format!("commands unknown before it runs: {reason}");
+                        (None, Some(note))
+                    }
+                    _ => return Err(error),
+                },
+            };
             steps.push(PlannedStep {
                 key: &step.key,
+                step: &step.step,
+                name: &step.name,
                 label: &step.label,
                 depends_on: &step.depends_on,
                 timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
                 expected_ms: forecast.of(&step.key),
+                expected_memory_bytes: memory.of(&step.key),
                 artifact_paths: &step.artifact_paths,
-                commands: step_commands(plan, step, environment)?,
+                commands,
+                note,
             });
         }
         let text = match self.format {
@@ -386,20 +449,43 @@ impl Args {
 
 impl PlannedStep<'_> {
     fn text(&self) -> String {
-        let mut text = self.key.to_owned();
+        let mut text = self.name.to_owned();
         if !self.depends_on.is_empty() {
             text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
         }
         if let Some(expected) = self.expected_ms {
             let _ = write!(text, ", about {}", seconds(expected));
         }
+        if let Some(bytes) = self.expected_memory_bytes {
+            let _ = write!(text, ", {}", gibibytes(bytes));
+        }
         text.push('\n');
-        for command in &self.commands {
+        if let Some(note) = &self.note {
+            let _ = writeln!(text, "    ({note})");
+        }
+        for command in self.commands.iter().flatten() {
             let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
             text.push_str(&format!("    {}\n", words.join(" ")));
         }
         text
     }
+}
+
+/// What is to be known of a step before it runs.
+fn planned_note(step: &Step) -> Option<String> {
+    if step.skip.is_some() {
+        return step.skip.clone();
+    }
+    let gate = step.gate.as_ref()?;
+    let fields: Vec<&str> = gate.fields.iter().map(|field| field.key.as_str()).collect();
+    Some(match fields.as_slice() {
+        [] => format!("waits for a person: {}", step.label),
+        _ => format!(
+            "waits for a person: {}; asks {}",
+            step.label,
+            fields.join(", ")
+        ),
+    })
 }
 
 /// A word as one would type it.
@@ -452,6 +538,20 @@ fn parse_answer(text: &str) -> Result<Answer, String> {
         })
     });
     parts.ok_or_else(|| "expected STEP:FIELD=VALUE".to_owned())
+}
+
+/// GiB, as bytes; thousandths count.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    const GIB_MAX: f64 = 1_048_576.0;
+    match text.parse::<f64>() {
+        Ok(gib) if gib > 0.0 && gib <= GIB_MAX => {
+            // In range, and whole MiB are exact enough.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let mebibytes = (gib * 1024.0).ceil() as u64;
+            Ok(mebibytes << 20)
+        }
+        _ => Err("expected a number above zero".to_owned()),
+    }
 }
 
 fn processors() -> usize {

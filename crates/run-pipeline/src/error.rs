@@ -85,6 +85,14 @@ pub enum PipelineErrorKind {
         /// What the shell said.
         reason: String,
     },
+    /// Commands that depend on what other commands do, so that nobody can list them.
+    #[error("the commands of step `{step}` cannot be told without running it: {reason}")]
+    Unlisted {
+        /// The step.
+        step: String,
+        /// Why not.
+        reason: String,
+    },
     /// Another run works in the same directory.
     #[error("another run is working in `{}`", output.display())]
     Busy {
@@ -183,7 +191,8 @@ impl Fault for PipelineError {
             | PipelineErrorKind::DuplicateKey { .. }
             | PipelineErrorKind::UnknownDependency { .. }
             | PipelineErrorKind::Cycle { .. }
-            | PipelineErrorKind::Expand { .. } => Class::BadInput,
+            | PipelineErrorKind::Expand { .. }
+            | PipelineErrorKind::Unlisted { .. } => Class::BadInput,
             PipelineErrorKind::NoResult { .. } => Class::Usage,
             PipelineErrorKind::Shell { .. }
             | PipelineErrorKind::Rehearsal { .. }
@@ -220,6 +229,7 @@ impl Fault for PipelineError {
             | PipelineErrorKind::UnknownDependency { .. }
             | PipelineErrorKind::Cycle { .. }
             | PipelineErrorKind::Expand { .. }
+            | PipelineErrorKind::Unlisted { .. }
             | PipelineErrorKind::Agent { .. }
             | PipelineErrorKind::Usage { .. } => return None,
         };

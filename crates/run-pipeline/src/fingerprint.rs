@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fork_fs::Operation;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::AGENT_NAME;
+use crate::agent::{AGENT_NAME, STEP_VARIABLE};
 use crate::answers::Answers;
 use crate::contents::{Contents, digest_of};
 use crate::error::PipelineError;
@@ -26,6 +26,9 @@ const SECRET: &str = "(secret)";
 /// Whether a variable's name says that nobody may see its value. A file with a key in it is named
 /// `..._KEY_FILE`; its path is no secret.
 pub(crate) fn is_secret(name: &str) -> bool {
+    if name == STEP_VARIABLE {
+        return false;
+    }
     let name = name.to_ascii_uppercase();
     name.ends_with("_KEY")
         || ["SECRET", "PASSWORD", "PASSPHRASE", "TOKEN", "CREDENTIAL"]

@@ -34,12 +34,14 @@ mod graph;
 pub mod history;
 mod layout;
 pub mod live;
+pub mod memory;
 pub mod page;
 mod pipeline;
 pub mod process;
 mod rehearse;
 pub mod report;
 mod run;
+pub mod slots;
 pub mod state;
 pub mod uploads;
 

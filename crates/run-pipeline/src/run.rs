@@ -20,10 +20,12 @@ use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::live::{Board, Live};
+use crate::memory::Memory;
 use crate::page::{PAGE_FILE, page};
 use crate::pipeline::Plan;
 use crate::process::LineSink;
 use crate::report::{REPORT_FILE, RunReport, StepReport};
+use crate::slots::Slots;
 use crate::state;
 
 mod job;
@@ -47,6 +49,10 @@ pub struct Options {
     pub reuse: Reuse,
     /// What persons answered.
     pub answers: Answers,
+    /// What jobs that run beside each other may need of memory, in bytes; `None` for no limit.
+    pub memory_bytes: Option<u64>,
+    /// Slots of concurrency groups; `None` when there is no place to share them with other runs.
+    pub slots: Option<Slots>,
     /// Variables for every step on top of this process's own; the pipeline's win over them.
     pub environment: Environment,
     /// This program, which the steps call as `buildkite-agent` and whose directory holds the
@@ -92,6 +98,7 @@ pub fn run(
     };
     let plan = Arc::new(plan.clone());
     let forecast = Forecast::new(&plan, &layout);
+    let memory = Memory::new(&plan, &layout, options.memory_bytes);
     let runner = Runner {
         plan: Mutex::new(Arc::clone(&plan)),
         options,
@@ -105,6 +112,7 @@ pub fn run(
         owners: Mutex::default(),
         answers: Mutex::new(options.answers.clone()),
         is_container_noted: AtomicBool::new(false),
+        memory: Mutex::new(memory),
     };
     let _lock = state::lock(&runner.layout)?;
     runner.prepare()?;
@@ -155,6 +163,7 @@ struct Runner<'a> {
     owners: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     answers: Mutex<Answers>,
     is_container_noted: AtomicBool,
+    memory: Mutex<Memory>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

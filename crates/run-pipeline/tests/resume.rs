@@ -168,10 +168,8 @@ fn a_dry_run_says_what_steps_will_take() {
     assert!(dry(&bench).starts_with("a\n    mkdir x\n"));
     bench.run(&[]);
     let known = dry(&bench);
-    assert!(
-        known.starts_with("a, about 0.0 s\n    mkdir x\n"),
-        "{known}"
-    );
+    // Its memory too, if there was time to look at it.
+    assert!(known.starts_with("a, about 0.0 s"), "{known}");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Which job starts when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 
-use fork_fs::Operation;
+use fork_fs::{FileLock, Operation};
 use fork_types::{Class, Fault};
 
 use super::job::words_of;
@@ -15,6 +15,7 @@ use super::{LOOK, Runner, locked, milliseconds};
 use crate::contents::digest_of;
 use crate::error::PipelineError;
 use crate::forecast::Forecast;
+use crate::memory::Memory;
 use crate::pipeline::{Plan, Step};
 use crate::report::{State, StepReport};
 use crate::uploads;
@@ -28,6 +29,10 @@ struct Progress {
     running: Vec<Arc<Step>>,
     /// Those that ended, in the order in which they did.
     reports: Vec<StepReport>,
+    /// Slots of concurrency groups, by the job that has one.
+    slots: BTreeMap<String, FileLock>,
+    /// Jobs that wait for a slot that another run has.
+    is_waiting_for_slot: BTreeSet<String>,
     /// Of the step that failed first.
     exit_code: u8,
 }
@@ -94,7 +99,7 @@ impl Runner<'_> {
                         let _ = sender.send(self.run_step(&step));
                     });
                 }
-                if now.running.is_empty() {
+                if now.running.is_empty() && now.is_waiting_for_slot.is_empty() {
                     self.give_up(&mut now);
                     break;
                 }
@@ -106,6 +111,7 @@ impl Runner<'_> {
                     continue;
                 };
                 now.running.retain(|step| step.key != report.key);
+                now.slots.remove(&report.key);
                 if report.state.is_satisfied()
                     && let Err(error) = self.adopt(&mut now, &report)
                 {
@@ -172,16 +178,62 @@ impl Runner<'_> {
             return None;
         }
         let plan = self.plan();
-        let can_start = |step: &&Step| {
-            let mut waits = step.depends_on.iter();
-            waits.all(|key| now.is_satisfied(&plan, key)) && now.has_slot(&plan, step)
+        for step in &plan.steps {
+            let can_start = now.waiting.contains(&step.key)
+                && step.gate.is_none()
+                && step
+                    .depends_on
+                    .iter()
+                    .all(|key| now.is_satisfied(&plan, key))
+                && now.has_slot(&plan, step);
+            if !can_start || !self.has_memory(step, now) || !self.takes_slot(step, now) {
+                continue;
+            }
+            now.waiting.retain(|key| *key != step.key);
+            now.is_waiting_for_slot.remove(&step.key);
+            if let Some(warning) = locked(&self.memory).warning(&step.key) {
+                self.sink.line(&step.name, warning.as_bytes());
+            }
+            return Some(step.clone());
+        }
+        None
+    }
+
+    fn has_memory(&self, step: &Step, now: &Progress) -> bool {
+        let running = now.running.iter().map(|step| step.key.as_str());
+        locked(&self.memory).fits(&step.key, running)
+    }
+
+    /// Takes the slot of the job's concurrency group, which other runs on the machine may have.
+    fn takes_slot(&self, step: &Step, now: &mut Progress) -> bool {
+        let (Some(slots), Some(concurrency)) = (&self.options.slots, &step.concurrency) else {
+            return true;
         };
-        let mut steps = plan.steps.iter();
-        let step = steps.find(|step| {
-            now.waiting.contains(&step.key) && step.gate.is_none() && can_start(step)
-        })?;
-        now.waiting.retain(|key| *key != step.key);
-        Some(step.clone())
+        match slots.take(concurrency) {
+            Ok(Some(lock)) => {
+                now.slots.insert(step.key.clone(), lock);
+                true
+            }
+            Ok(None) => {
+                if now.is_waiting_for_slot.insert(step.key.clone()) {
+                    let line = format!(
+                        "waits: another run on this machine has concurrency group `{}`",
+                        concurrency.group
+                    );
+                    self.sink.line(&step.name, line.as_bytes());
+                }
+                false
+            }
+            // Nobody else can be seen then, and nobody else can see this run: say so and go on would
+            // break the promise, so the job waits until the disk is well or the run is stopped.
+            Err(error) => {
+                if now.is_waiting_for_slot.insert(step.key.clone()) {
+                    let line = format!("waits: {}", words_of(&error));
+                    self.sink.line(&step.name, line.as_bytes());
+                }
+                false
+            }
+        }
     }
 
     /// Ends one of the jobs that will not start, or a step that waits for a person: its name, what to
@@ -197,6 +249,7 @@ impl Runner<'_> {
             Some((step, state, reason))
         })?;
         now.waiting.retain(|key| *key != step.key);
+        now.is_waiting_for_slot.remove(&step.key);
         let mut report = StepReport::blank(step);
         report.state = state;
         let line = match (state, &reason) {
@@ -308,6 +361,8 @@ impl Runner<'_> {
         self.sink.line(&report.name, line.as_bytes());
         let adopted = Arc::new(adopted);
         let forecast = Forecast::new(&adopted, &self.layout);
+        let limit = self.options.memory_bytes;
+        *locked(&self.memory) = Memory::new(&adopted, &self.layout, limit);
         self.note_containers(&adopted);
         self.board.change(Arc::clone(&adopted), forecast);
         *locked(&self.plan) = adopted;
