@@ -561,7 +561,10 @@ fn what_means_nothing_here_is_a_note() {
     );
     let other_era = with(&[("FROM_ERA", "mesa")]);
     assert!(
-        other_era.notes.iter().any(|note| note.contains("chain is of berkeley")),
+        other_era
+            .notes
+            .iter()
+            .any(|note| note.contains("chain is of berkeley")),
         "{:?}",
         other_era.notes
     );

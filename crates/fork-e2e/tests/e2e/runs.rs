@@ -129,9 +129,10 @@ fn a_killed_pipeline_goes_on_to_the_same_bytes() {
     let mut kills = 0;
     let mut more: &[&str] = &[];
     // Each run does at least one step more than the one before.
-    while !run_until(command(&place, "pipeline.yml", "boundaries", more), |line| {
-        line.contains("] passed in ")
-    }) {
+    while !run_until(
+        command(&place, "pipeline.yml", "boundaries", more),
+        |line| line.contains("] passed in "),
+    ) {
         more = &["--resume"];
         kills += 1;
         assert!(kills < KILLS_MAX);
