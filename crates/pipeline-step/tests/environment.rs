@@ -311,6 +311,11 @@ fn every_mistake_has_its_message() {
             "is no time",
         ),
         (
+            &[("GENESIS_TIMESTAMP", "2026-02-30T18:00:00Z")],
+            "GENESIS_TIMESTAMP",
+            "has the form of a time and is none",
+        ),
+        (
             &[("UNSCHEDULED", "1")],
             "UNSCHEDULED",
             "without GENESIS_TIMESTAMP",

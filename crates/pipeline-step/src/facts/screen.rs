@@ -18,8 +18,11 @@ const NAME: usize = 14;
 /// Most packages, images and reports that are shown; the rest is in the JSON form.
 const SHOWN_MAX: usize = 3;
 
-/// Most lines of warnings when nothing else is there to take the room.
-const WARNING_LINES_MIN: usize = 4;
+/// Lines that warnings may always take: two long ones and that there are more.
+const WARNING_LINES_MIN: usize = 5;
+
+/// Most lines of one warning.
+const WARNING_LINES_EACH: usize = 2;
 
 /// Most lines for the inputs of the chain id.
 const INPUT_LINES_MAX: usize = 4;
@@ -54,10 +57,18 @@ impl Lines {
 /// The fork on one screen, warnings first.
 #[must_use]
 pub fn screen(facts: &FactsDocument) -> String {
-    let body = body(facts);
-    let mut lines = vec![clipped(&title(facts), WIDTH)];
-    let room = LINES.saturating_sub(lines.len() + body.len() + 1);
-    lines.extend(warnings(facts, room.max(WARNING_LINES_MIN)));
+    let title = clipped(&title(facts), WIDTH);
+    let room = |body: &[String]| LINES.saturating_sub(body.len() + 2);
+    // Of what there are several, fewer are shown when the warnings need the room.
+    let mut shown = SHOWN_MAX;
+    let mut body = body(facts, shown);
+    let wanted = warnings(facts, usize::MAX).len().min(WARNING_LINES_MIN);
+    while room(&body) < wanted && shown > 1 {
+        shown -= 1;
+        body = self::body(facts, shown);
+    }
+    let mut lines = vec![title];
+    lines.extend(warnings(facts, room(&body)));
     lines.push(String::new());
     lines.extend(body);
     lines.truncate(LINES);
@@ -77,8 +88,13 @@ fn warnings(facts: &FactsDocument, room: usize) -> Vec<String> {
     }
     let mut lines: Vec<String> = Vec::new();
     for (index, warning) in facts.warnings.iter().enumerate() {
-        let text = wrapped(warning, "!!  ", WIDTH);
-        let new: Vec<String> = text.lines().map(|line| clipped(line, WIDTH)).collect();
+        let cut = clipped(warning, (WIDTH - 12) * WARNING_LINES_EACH);
+        let text = wrapped(&cut, "!!  ", WIDTH);
+        let new: Vec<String> = text
+            .lines()
+            .take(WARNING_LINES_EACH)
+            .map(|line| clipped(line, WIDTH))
+            .collect();
         let is_last = index + 1 == facts.warnings.len();
         // The line that says that there are more needs room too.
         if lines.len() + new.len() + usize::from(!is_last) > room {
@@ -94,13 +110,14 @@ fn warnings(facts: &FactsDocument, room: usize) -> Vec<String> {
     lines
 }
 
-fn body(facts: &FactsDocument) -> Vec<String> {
+/// All but the warnings; of what there are several, `shown` each.
+fn body(facts: &FactsDocument, shown: usize) -> Vec<String> {
     let mut lines = Lines(Vec::new());
     let block = &facts.fork_block;
     lines.row("fork block", &block.state_hash.to_string());
     let mut place = format!("height {}", block.blockchain_length);
     if let Some(slot) = block.slot_since_hard_fork {
-        place.push_str(&format!(", slot {slot} since the last fork"));
+        place.push_str(&format!(", slot {slot} since last fork"));
     }
     if let Some(slot) = block.global_slot_since_genesis {
         place.push_str(&format!(", {slot} since genesis"));
@@ -108,13 +125,13 @@ fn body(facts: &FactsDocument) -> Vec<String> {
     lines.row("", &place);
     let genesis = &facts.genesis;
     match genesis.slot_chain_end {
-        Some(slot) => lines.row("chain end", &format!("slot {slot} since the last fork")),
+        Some(slot) => lines.row("chain end", &format!("slot {slot} since last fork")),
         None => lines.row("chain end", "not planned by slots"),
     }
     lines.row(
         "new genesis",
         &format!(
-            "slot {} since the last fork, {} since genesis",
+            "slot {} since last fork, {} since genesis",
             genesis.slot_since_hard_fork, genesis.global_slot_since_genesis
         ),
     );
@@ -143,7 +160,7 @@ fn body(facts: &FactsDocument) -> Vec<String> {
         lines.row("  tarball", &ledger.tarball_sha256);
     }
     lines.row("config", &facts.config_sha256);
-    for package in facts.packages.iter().take(SHOWN_MAX) {
+    for package in facts.packages.iter().take(shown) {
         let (name, version) = (&package.name, &package.version);
         let text = format!(
             "{name} {version} {} ({})",
@@ -153,12 +170,12 @@ fn body(facts: &FactsDocument) -> Vec<String> {
         lines.row("package", &text);
         lines.row("", &package.sha256);
     }
-    lines.more(facts.packages.len().saturating_sub(SHOWN_MAX));
-    for image in facts.images.iter().take(SHOWN_MAX) {
+    lines.more(facts.packages.len().saturating_sub(shown));
+    for image in facts.images.iter().take(shown) {
         lines.row("image", &image.tag);
         lines.row("", image.digest.trim_start_matches("sha256:"));
     }
-    lines.more(facts.images.len().saturating_sub(SHOWN_MAX));
+    lines.more(facts.images.len().saturating_sub(shown));
     let unknown = "needs inputs that are not known; these are:";
     lines.row(
         "chain id",
@@ -168,13 +185,13 @@ fn body(facts: &FactsDocument) -> Vec<String> {
         .chain_id
         .inputs
         .iter()
-        .map(|(name, value)| format!("{name} {value}"))
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let inputs = wrapped(&inputs.join(", "), &" ".repeat(NAME), WIDTH);
     for line in inputs.lines().take(INPUT_LINES_MAX) {
         lines.0.push(clipped(line, WIDTH));
     }
-    for (index, report) in facts.verifications.iter().take(SHOWN_MAX).enumerate() {
+    for (index, report) in facts.verifications.iter().take(shown).enumerate() {
         let verdict = if report.failed.is_empty() {
             "passed"
         } else {
@@ -185,11 +202,11 @@ fn body(facts: &FactsDocument) -> Vec<String> {
             report.passed,
             report.failed.len(),
             report.not_run,
-            report.subject
+            report.subject.split(' ').next().unwrap_or_default()
         );
         lines.row(if index == 0 { "verification" } else { "" }, &text);
     }
-    lines.more(facts.verifications.len().saturating_sub(SHOWN_MAX));
+    lines.more(facts.verifications.len().saturating_sub(shown));
     if facts.verifications.is_empty() {
         lines.row("verification", "none");
     }
@@ -197,7 +214,7 @@ fn body(facts: &FactsDocument) -> Vec<String> {
         None => lines.row("manifest", "none"),
         Some(manifest) => {
             lines.row("manifest", &manifest.sha256);
-            for signer in manifest.signatures.iter().take(SHOWN_MAX) {
+            for signer in manifest.signatures.iter().take(shown) {
                 lines.row("  signed as", signer);
             }
             if manifest.signatures.is_empty() {
