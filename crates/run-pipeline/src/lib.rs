@@ -38,6 +38,7 @@ pub mod live;
 pub mod memory;
 pub mod page;
 mod pipeline;
+mod preview;
 pub mod process;
 pub mod report;
 mod run;
