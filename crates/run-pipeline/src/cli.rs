@@ -1,7 +1,6 @@
 //! The command line.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -12,18 +11,17 @@ use serde::Serialize;
 
 use crate::answers::{Answer, Answers};
 use crate::cache::Cache;
-use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
-use crate::forecast::Forecast;
 use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::live::Live;
-use crate::memory::{Memory, available_bytes, gibibytes};
-use crate::pipeline::{Pipeline, Plan, Step};
+use crate::memory::available_bytes;
+use crate::pipeline::{Pipeline, Plan};
+use crate::preview::preview;
 use crate::process::LineSink;
 use crate::rehearse::RehearsalArgs;
-use crate::report::{BUDGET_MINUTES, seconds};
+use crate::report::BUDGET_MINUTES;
 use crate::run::{Options, Reuse, run};
 use crate::slots::Slots;
 use crate::state;
@@ -140,26 +138,6 @@ pub enum Format {
     Json,
 }
 
-/// What `--dry-run` shows of a step.
-#[derive(Debug, Serialize)]
-struct PlannedStep<'a> {
-    key: &'a str,
-    step: &'a str,
-    name: &'a str,
-    label: &'a str,
-    depends_on: &'a [String],
-    timeout_minutes: Option<u64>,
-    artifact_paths: &'a [String],
-    /// What it will take, in milliseconds, as far as that is known.
-    expected_ms: Option<u64>,
-    /// Its peak memory, in bytes, as far as that is known.
-    expected_memory_bytes: Option<u64>,
-    /// Its command lines; `None` when they cannot be told without running it.
-    commands: Option<Vec<Vec<String>>>,
-    /// Why there are none, or what is asked.
-    note: Option<String>,
-}
-
 impl Args {
     /// Does what was asked; returns the exit code. `stop` ends the run when it becomes true.
     ///
@@ -201,7 +179,10 @@ impl Args {
             plan.clone()
         };
         if self.dry_run {
-            self.show_plan(&known, &environment, &layout, stdout)?;
+            print(
+                stdout,
+                &preview(&known, &environment, &layout, self.format)?,
+            )?;
             return Ok(0);
         }
         let (plan, reuse) = self.selected(plan, &known, &here)?;
@@ -399,103 +380,6 @@ impl Args {
         // With it, whoever is killed from here on can go on.
         Ok(fork_fs::create_dir_all(&layout.state())?)
     }
-
-    fn show_plan(
-        &self,
-        plan: &Plan,
-        environment: &Environment,
-        layout: &Layout,
-        stdout: &mut dyn Write,
-    ) -> Result<(), PipelineError> {
-        let forecast = Forecast::new(plan, layout);
-        let memory = Memory::new(plan, layout, None);
-        let mut steps = Vec::new();
-        for step in &plan.steps {
-            let (commands, note) = match step_commands(plan, step, environment) {
-                Ok(commands) => (Some(commands), planned_note(step)),
-                Err(error) => match error.kind() {
-                    PipelineErrorKind::Unlisted { reason, .. } => {
-                        let note = format!("commands unknown before it runs: {reason}");
-                        (None, Some(note))
-                    }
-                    _ => return Err(error),
-                },
-            };
-            steps.push(PlannedStep {
-                key: &step.key,
-                step: &step.step,
-                name: &step.name,
-                label: &step.label,
-                depends_on: &step.depends_on,
-                timeout_minutes: step.timeout.map(|timeout| timeout.as_secs() / 60),
-                expected_ms: forecast.of(&step.key),
-                expected_memory_bytes: memory.of(&step.key),
-                artifact_paths: &step.artifact_paths,
-                commands,
-                note,
-            });
-        }
-        let text = match self.format {
-            Format::Json => json(&steps)?,
-            Format::Human => {
-                let all = forecast.remaining_ms(plan, &BTreeMap::new(), |_| false);
-                let steps: String = steps.iter().map(PlannedStep::text).collect();
-                format!("{steps}expected: about {} in all\n", seconds(all))
-            }
-        };
-        print(stdout, &text)
-    }
-}
-
-impl PlannedStep<'_> {
-    fn text(&self) -> String {
-        let mut text = self.name.to_owned();
-        if !self.depends_on.is_empty() {
-            text.push_str(&format!(" (after {})", self.depends_on.join(", ")));
-        }
-        if let Some(expected) = self.expected_ms {
-            let _ = write!(text, ", about {}", seconds(expected));
-        }
-        if let Some(bytes) = self.expected_memory_bytes {
-            let _ = write!(text, ", {}", gibibytes(bytes));
-        }
-        text.push('\n');
-        if let Some(note) = &self.note {
-            let _ = writeln!(text, "    ({note})");
-        }
-        for command in self.commands.iter().flatten() {
-            let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
-            text.push_str(&format!("    {}\n", words.join(" ")));
-        }
-        text
-    }
-}
-
-/// What is to be known of a step before it runs.
-fn planned_note(step: &Step) -> Option<String> {
-    if step.skip.is_some() {
-        return step.skip.clone();
-    }
-    let gate = step.gate.as_ref()?;
-    let fields: Vec<&str> = gate.fields.iter().map(|field| field.key.as_str()).collect();
-    Some(match fields.as_slice() {
-        [] => format!("waits for a person: {}", step.label),
-        _ => format!(
-            "waits for a person: {}; asks {}",
-            step.label,
-            fields.join(", ")
-        ),
-    })
-}
-
-/// A word as one would type it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// `value` with its relative path made absolute, when it clearly is one: it exists, and it has a
@@ -558,7 +442,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn json(value: &impl Serialize) -> Result<String, PipelineError> {
+pub(crate) fn json(value: &impl Serialize) -> Result<String, PipelineError> {
     let mut text =
         serde_json::to_string_pretty(value).map_err(|error| print_error(error.into()))?;
     text.push('\n');
@@ -590,6 +474,21 @@ mod tests {
     }
 
     #[test]
+    fn answers_and_sizes_are_read() {
+        let answer = parse_answer("a:b:field=x=y:z").unwrap();
+        assert_eq!(answer.step, "a:b");
+        assert_eq!(answer.field.as_deref(), Some("field"));
+        assert_eq!(answer.value, "x=y:z");
+        for wrong in ["a=b", "a:b", ":b=c", "a:=c", ""] {
+            assert!(parse_answer(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_memory("1.5"), Ok(1_536 << 20));
+        for wrong in ["0", "-1", "x", "inf", "NaN", "1e30"] {
+            assert!(parse_memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn only_clear_paths_become_absolute() {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path();
@@ -613,12 +512,5 @@ mod tests {
         assert_eq!(expect("devnet/missing"), None);
         assert_eq!(expect("https://example.org/a"), None);
         assert_eq!(expect("/"), None);
-    }
-
-    #[test]
-    fn words_can_be_pasted_into_a_shell() {
-        assert_eq!(quoted("a-b=c"), "a-b=c");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
     }
 }

@@ -37,6 +37,7 @@ pub mod live;
 pub mod memory;
 pub mod page;
 mod pipeline;
+mod preview;
 pub mod process;
 mod rehearse;
 pub mod report;
