@@ -168,3 +168,118 @@ fn a_killed_pipeline_goes_on_to_the_same_bytes() {
         assert_same(&good, &place.path(&output), &format!("seed {seed}"));
     }
 }
+
+/// Two networks, two distributions, two architectures, three machines for each migration, from one call:
+/// what comes out for one of them is what the plain pipeline makes.
+#[test]
+fn many_at_once_are_what_each_is_alone() {
+    let place = place();
+    for architecture in ["amd64", "arm64"] {
+        for codename in ["bookworm", "noble"] {
+            let system = format!("bases/{codename}-{architecture}/var/lib/dpkg");
+            fs::create_dir_all(place.path(&system).join("info")).unwrap();
+            place.write(&format!("{system}/arch"), format!("{architecture}\n"));
+            let status = format!(
+                "Package: dpkg\nStatus: install ok installed\nArchitecture: {architecture}\nVersion: 1.21.22\n\n"
+            );
+            place.write(&format!("{system}/status"), status);
+        }
+    }
+    let bases = "rootfs:bases/{codename}-{architecture}";
+    let base = format!("BASE_IMAGE={bases}");
+    let alone = ["--env", &base];
+    ended(&mut command(&place, "pipeline.yml", "alone", &alone)).done();
+
+    // Each network has what its own table says, and nothing else: no variable of one gets to the other.
+    let fixture = Fixture::small();
+    let mut networks = "[all]\nGIT_HASH = \"abcdef01\"\n".to_owned();
+    for (name, value) in [
+        ("NETWORK", fixture.file("network.toml")),
+        ("FORK_CONFIG_URL", fixture.file("fork_config.json")),
+        ("BLOCK_URL", fixture.file("block.json")),
+        ("PREFORK_CONFIG", fixture.file("prefork_config.json")),
+        ("SEED_LIST_URL", "https://example.org/seeds.txt".to_owned()),
+        (
+            "BASE_IMAGE",
+            format!(
+                "rootfs:{}/{{codename}}-{{architecture}}",
+                text(&place.path("bases"))
+            ),
+        ),
+    ] {
+        networks.push_str(&format!("{name} = {value:?}\n"));
+    }
+    let key = place.path("key/signing-key.pem");
+    networks.push_str(&format!(
+        "[one]\nVERSION = \"4.0.0\"\nSIGNING_KEY_FILE = {:?}\n[two]\nVERSION = \"5.0.0\"\n",
+        text(&key)
+    ));
+    place.write("networks.toml", networks);
+    let more = [
+        "--env",
+        "NETWORKS=./networks.toml",
+        "--env",
+        "CODENAMES=Bookworm,Noble",
+        "--env",
+        "ARCHITECTURES=amd64,arm64",
+        "--env",
+        "SHARDS=3",
+    ];
+    let said = ended(&mut command(&place, "networks.yml", "all", &more)).done();
+    assert!(said.contains("one-migrate-shards (3 of 3)"), "{said}");
+    assert!(said.contains("two-verify-image (noble, arm64)"), "{said}");
+    let read = |path: &str| fs::read(place.path(path)).unwrap();
+    let tarball = |directory: &str| {
+        let path = place.tarball(directory);
+        (
+            path.file_name().unwrap().to_owned(),
+            fs::read(path).unwrap(),
+        )
+    };
+    for role in ["genesis", "staking", "next"] {
+        let expected = tarball(&format!("alone/artifacts/migrate-ledgers/ledgers/{role}"));
+        for network in ["one", "two"] {
+            let steps = format!("all/artifacts/{network}-migrate-ledgers/{network}");
+            assert!(
+                tarball(&format!("{steps}/ledgers/{role}")) == expected,
+                "{network} {role}"
+            );
+        }
+    }
+    let document = place.document("alone/artifacts/package-deb/deb/bookworm/deb.json");
+    let deb = document["file"]["name"].as_str().unwrap();
+    assert!(
+        read(&format!("alone/artifacts/package-deb/deb/bookworm/{deb}"))
+            == read(&format!(
+                "all/artifacts/one-package-deb/one/deb/bookworm/{deb}"
+            ))
+    );
+    let digest =
+        |path: &str| place.document(&format!("{path}/image.json"))["manifest_digest"].clone();
+    assert_eq!(
+        digest("alone/artifacts/package-image/image/bookworm-amd64"),
+        digest("all/artifacts/one-package-image/one/image/bookworm-amd64")
+    );
+    // One statement for each network, over all of its packages; only one of them has a key.
+    let manifest = |network: &str, name: &str| {
+        place.path(&format!(
+            "all/artifacts/{network}-manifest/{network}/manifest/{name}"
+        ))
+    };
+    let one: serde_json::Value =
+        serde_json::from_slice(&fs::read(manifest("one", "manifest.json")).unwrap()).unwrap();
+    assert_eq!(
+        one["predicate"]["further_packages"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        one["predicate"]["further_images"].as_array().unwrap().len(),
+        3
+    );
+    assert!(manifest("one", "manifest.intoto.json").exists());
+    assert!(manifest("two", "manifest.json").exists());
+    assert!(!manifest("two", "manifest.intoto.json").exists());
+}

@@ -5,7 +5,8 @@ use yaml_serde::Value;
 use super::error::GenerateError;
 use super::yaml::{each_step, steps_mut};
 
-/// Replaces the list `name` in the matrix of every step that has one.
+/// Replaces the list `name` in the matrix of every step that has one. The variable of that name is the
+/// first of the list for all other steps, and the old list is not there for them: it has done its work.
 pub(super) fn apply(root: &mut Value, name: &str, values: &[String]) -> Result<(), GenerateError> {
     if values.is_empty() {
         return Ok(());
@@ -25,6 +26,11 @@ pub(super) fn apply(root: &mut Value, name: &str, values: &[String]) -> Result<(
         return Err(GenerateError::NoPlace {
             problem: format!("no step of the pipeline has `matrix.setup.{name}`"),
         });
+    }
+    if let (Some(Value::Mapping(block)), Some(first)) = (root.get_mut("env"), values.first()) {
+        let variable = name.to_uppercase();
+        block.insert(format!("{variable}S").into(), String::new().into());
+        block.insert(variable.into(), first.clone().into());
     }
     Ok(())
 }
