@@ -364,7 +364,7 @@ fn only_the_last_attempt_counts() {
 steps:
   - key: up
     command:
-      - echo 'steps: [ { key: more, command: "true" } ]' | buildkite-agent pipeline upload
+      - "echo 'steps: [ { key: more, command: ls } ]' | buildkite-agent pipeline upload"
       - buildkite-agent annotate said --append
       - mkdir "$$RUN_PIPELINE_OUTPUT/once" || exit 0
       - exit 6
