@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 
 fn measure(args: &Args) -> Result<String, Failure> {
     let work = WorkDir::create(args.work.as_deref(), "shards", args.keep)?;
-    let cores = std::thread::available_parallelism()?;
+    let cores = u32::try_from(std::thread::available_parallelism()?.get())?;
     let mut text = format!(
         "## Sharding\n\n\
          `migrate-ledger shard` and `merge` as processes on this machine ({cores} cores), beside one run \
@@ -89,7 +89,7 @@ fn measure(args: &Args) -> Result<String, Failure> {
          epoch ledgers like the genesis ledger at nine places of ten). Every merge gave the tarballs of \
          the whole run. *Shard* is the slowest of the shards, each with the machine to itself; *together* \
          is what all of them take when they run at once on this one machine. *Processor* is time in user \
-         and kernel mode, of all shards and the merge together. Medians of {}.\n\n",
+         and kernel mode, on all cores together. Medians of {}.\n\n",
         args.runs
     );
     let mut table = Table::new(&[
@@ -101,8 +101,10 @@ fn measure(args: &Args) -> Result<String, Failure> {
         "together",
         "merge",
         "moved",
-        "processor, whole",
-        "processor, shards and merge",
+        "processor: whole",
+        "shard",
+        "merge",
+        "shards and merge",
         "peak memory: whole, shard, merge",
     ]);
     let mut crossings = String::new();
@@ -147,6 +149,8 @@ fn measure(args: &Args) -> Result<String, Failure> {
                     seconds(merge.wall),
                     megabytes(bytes),
                     seconds(one.processor),
+                    seconds(shard.processor),
+                    seconds(merge.processor),
                     seconds(median(&processor).unwrap_or_default()),
                     format!(
                         "{}, {}, {}",
@@ -155,9 +159,10 @@ fn measure(args: &Args) -> Result<String, Failure> {
                         gibibytes(merge.memory)
                     ),
                 ]);
-                // What other programs of the machine add is never less than nothing.
-                let one = fastest(&whole);
-                let many = fastest(&slowest) + fastest(&merges) + moving(bytes, *of, args.megabits);
+                // Of the slowest shard; that of the merge likewise.
+                let busy = |cost: Cost| cost.processor / cores;
+                let one = busy(one);
+                let many = busy(shard) + busy(merge) + moving(bytes, *of, args.megabits);
                 let gained = one.as_secs_f64() - many.as_secs_f64();
                 let per_account = gained / f64::from(*accounts);
                 let mut row = vec![
@@ -172,9 +177,9 @@ fn measure(args: &Args) -> Result<String, Failure> {
             }
         }
         crossings = format!(
-            "\nSeveral machines like this one beside one, from the fastest runs with {} accounts: slowest \
-             shard, its bytes up and all bytes down at {} Mbit/s, and the merge. The candidate goes to \
-             every machine, as it goes to one; what one step more costs (its start, its checkout, its \
+            "\nSeveral machines like this one beside one, with {} accounts: processor time of the slowest \
+             shard and of the merge, divided by {cores} cores, and that shard's bytes up and all bytes \
+             down at {} Mbit/s. The candidate goes to every machine, as it goes to one; what one step more costs (its start, its checkout, its \
              programs) is an assumption. *Pays from* is the number of accounts at which what is gained \
              makes up for one such step.\n\n{}",
             grouped(*accounts),
@@ -220,10 +225,6 @@ fn typical(runs: &[Cost]) -> Result<Cost, Failure> {
         processor: time(|run| run.processor).ok_or(nothing)?,
         memory: all(|run| run.memory).ok_or(nothing)?,
     })
-}
-
-fn fastest(runs: &[Cost]) -> Duration {
-    runs.iter().map(|run| run.wall).min().unwrap_or_default()
 }
 
 /// Makes a candidate and removes what it was made of.
