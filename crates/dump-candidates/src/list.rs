@@ -156,6 +156,7 @@ impl ListArgs {
             let text = listing.picture(&document).draw(form);
             fork_fs::write_atomic(path, text.as_bytes())?;
         }
+        context.annotate(|| crate::annotation::stored(&document));
         context.emit(&text::human(&document), &document)?;
         if document.problems.is_empty() {
             Ok(())

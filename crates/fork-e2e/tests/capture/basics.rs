@@ -93,3 +93,89 @@ fn select_waits_refuses_and_is_overruled() {
     let selection = std::fs::read_to_string(rig.path("chosen/selection.json")).unwrap();
     assert!(!selection.contains("\"problems\": []"), "{selection}");
 }
+
+/// The pipeline for a human's choice, on one machine: it shows what was captured and waits; with the
+/// answer it goes on to the end, and every document says that a human chose against the rule.
+#[test]
+fn a_human_chooses_the_fork_block_in_a_pipeline() {
+    let rig = Rig::new(2, 1009);
+    for slot in [1009, 1012, 1020] {
+        rig.clock.set(slot);
+        rig.once().ends(&[0], "capture");
+    }
+    let write = |name: &str, text: &str| {
+        let path = rig.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("prefork.json", &rig.world.prefork_config().to_string());
+    write(
+        "base/var/lib/dpkg/status",
+        "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n\n",
+    );
+    write("base/var/lib/dpkg/arch", "amd64\n");
+    std::fs::create_dir_all(rig.path("base/var/lib/dpkg/info")).unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline/choose.yml");
+    let run = |more: &[&str]| {
+        let mut line = vec!["--plain", "--file", file];
+        for variable in [
+            "NETWORK=./network.toml",
+            "CANDIDATE_STORE=./store",
+            "CONFIRMATIONS=7",
+            "PREFORK_CONFIG=./prefork.json",
+            "VERSION=4.0.0",
+            "GIT_HASH=abcdef01",
+            "SEED_LIST_URL=https://example.org/seeds.txt",
+            "BASE_IMAGE=rootfs:base",
+        ] {
+            line.extend(["--env", variable]);
+        }
+        line.extend(more);
+        let mut command = rig.command(&binary("run-pipeline"), &line);
+        Ran::of(command.output().unwrap())
+    };
+    let waits = run(&[]).ends(&[3], "without an answer");
+    assert!(
+        waits.stderr.contains("--answer choose:fork-reason=VALUE"),
+        "{}",
+        waits.stderr
+    );
+    assert!(rig.path("out/artifacts/candidates/branches.html").exists());
+    let ran = run(&["--resume", "--unblock", "choose"]).ends(&[2], "without a reason");
+    assert!(ran.stderr.contains("fork-reason"), "{}", ran.stderr);
+    let read = |path: &str| std::fs::read_to_string(rig.path("out").join(path)).unwrap();
+    let shown = read("annotations/candidates.md");
+    let chosen = rig.world.block_in_slot("main", 1007).unwrap();
+    let chosen = rig.world.blocks()[chosen].facts.state_hash;
+    assert!(
+        shown.contains(&format!("| chosen | 707 | 1007 | {chosen} |")),
+        "{shown}"
+    );
+
+    let side = rig.world.block_in_slot("side", 1009).unwrap();
+    let side = rig.world.blocks()[side].facts.state_hash.to_string();
+    let answer = format!("choose:fork-state-hash={side}");
+    let reason = "choose:fork-reason=decided on the call; `x` <b>";
+    let ran = run(&["--resume", "--answer", &answer, "--answer", reason]).ends(&[0], "answered");
+    assert!(ran.stderr.contains("[candidates] kept"), "{}", ran.stderr);
+    let candidate = read("artifacts/import/candidate/candidate.json");
+    assert!(
+        candidate.contains(&side) && candidate.contains("\"human-override\""),
+        "{candidate}"
+    );
+    let manifest = read("artifacts/manifest/manifest/manifest.json");
+    assert!(
+        manifest.contains("chosen by a human, against the rule"),
+        "{manifest}"
+    );
+    let screen = read("artifacts/facts/facts/facts.txt");
+    assert!(screen.contains("human"), "{screen}");
+    // The decision stands on the build's page, as a block of text.
+    let note = read("annotations/start.md");
+    assert!(
+        note.contains(&format!(
+            "    fork block  {side}\n    reason      decided on the call; `x` <b>\n"
+        )),
+        "{note}"
+    );
+}
