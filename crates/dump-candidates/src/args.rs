@@ -130,6 +130,7 @@ impl Worker for Args {
         match &self.command {
             Command::Import(import) => {
                 let candidate = import.import(context)?;
+                context.annotate(|| crate::annotation::table(&candidate));
                 let text = crate::import::summary(&candidate, &import.output.output);
                 context.emit(&text, &candidate)?;
             }

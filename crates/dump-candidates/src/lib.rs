@@ -6,6 +6,7 @@
 //! candidate without a contradiction is written.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod annotation;
 mod args;
 mod capture;
 pub mod catalog;

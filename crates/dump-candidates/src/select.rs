@@ -212,7 +212,8 @@ impl SelectArgs {
                 Outcome::Pending | Outcome::Chosen => SelectError::Pending { problems },
             });
         };
-        self.write(&catalog, &stock, chosen, &document, context)?;
+        let candidate = self.write(&catalog, &stock, chosen, &document, context)?;
+        context.annotate(|| crate::annotation::table(&candidate));
         let output = Some(self.output.output.as_path());
         context.emit(&text::human(&document, output), &document)?;
         Ok(())

@@ -32,7 +32,8 @@ pub use moves::{remove_all, rename};
 pub use registry::remove_unfinished;
 pub use staged::{StagedDir, write_document};
 pub use tree::{
-    bytes_if_file, create_dir_all_flushed, list_files, open_if_file, remove_abandoned, remove_file,
+    append_limited, bytes_if_file, create_dir_all_flushed, list_files, open_if_file,
+    remove_abandoned, remove_file,
 };
 
 use fork_types::document::{DOCUMENT_BYTES_MAX, Document};

@@ -1,7 +1,7 @@
 //! Directories that hold many files: looking, listing and tidying.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::atomic::sync_directory;
@@ -43,6 +43,33 @@ pub fn bytes_if_file(path: &Path) -> Result<Option<u64>, FsError> {
         Err(source) if absent(&source) => Ok(None),
         Err(source) => Err(FsError::io(Operation::Open, path, source)),
     }
+}
+
+/// Adds to the end of a file, which is made when there is none. Adds nothing and says so (`false`) when
+/// the file would get larger than `bytes_max`.
+///
+/// For notes beside a run: what is added is neither flushed nor safe from half a write, unlike
+/// anything that is a result.
+///
+/// # Errors
+///
+/// Fails when the file may not be written.
+pub fn append_limited(path: &Path, bytes: &[u8], bytes_max: u64) -> Result<bool, FsError> {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|source| FsError::io(Operation::Open, path, source))?;
+    let before = file
+        .metadata()
+        .map_err(|source| FsError::io(Operation::Open, path, source))?
+        .len();
+    if before.saturating_add(bytes.len() as u64) > bytes_max {
+        return Ok(false);
+    }
+    file.write_all(bytes)
+        .map_err(|source| FsError::io(Operation::Write, path, source))?;
+    Ok(true)
 }
 
 /// Removes a file and says whether it was there.
@@ -202,6 +229,17 @@ mod tests {
         std::os::unix::fs::symlink("..", root.join("b/loop")).unwrap();
         let expected = [("a", 0), ("b/1", 1), ("b/c/2", 2)].map(|(p, n)| (PathBuf::from(p), n));
         assert_eq!(list_files(&root).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_file_grows_up_to_its_limit_and_no_further() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("notes");
+        assert!(append_limited(&file, b"abc", 5).unwrap());
+        assert!(append_limited(&file, b"de", 5).unwrap());
+        assert!(!append_limited(&file, b"f", 5).unwrap());
+        assert_eq!(fs::read(&file).unwrap(), b"abcde");
+        assert!(append_limited(&directory.path().join("no/such"), b"x", 5).is_err());
     }
 
     #[test]

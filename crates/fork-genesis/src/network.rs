@@ -176,7 +176,8 @@ impl Network {
     }
 
     /// A network that ships with forkpack; `None` for a name that is not one of
-    /// [`Network::builtin_names`].
+    /// [`Network::builtin_names`]. Upper case is the same name: who comes from upstream's pipeline
+    /// writes `Devnet`.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl Network {
     pub fn builtin(name: &str) -> Result<Option<Self>, NetworkError> {
         BUILTIN
             .iter()
-            .find(|(known, _)| *known == name)
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, text)| Self::from_toml(text))
             .transpose()
     }
@@ -296,6 +297,8 @@ mod tests {
             assert_eq!(builtin(name).name, name);
         }
         assert!(Network::builtin("berkeley").unwrap().is_none());
+        assert_eq!(builtin("Devnet"), builtin("devnet"));
+        assert_eq!(builtin("MAINNET").name, "mainnet");
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl AccountBatch {
         self.len() == 0
     }
 
+    /// Keeps the first `len` accounts.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Self::V1(accounts) => accounts.truncate(len),
+            Self::Later(accounts) => accounts.truncate(len),
+        }
+    }
+
     /// Balance of each account in nanomina, 0 for those of other tokens.
     #[must_use]
     pub fn default_token_balances(&self) -> Vec<u64> {

@@ -11,6 +11,7 @@
 //! o1-labs/mina-rust `ledger/src/tree_version.rs`.
 
 mod root_builder;
+mod subtrees;
 
 use std::sync::OnceLock;
 
@@ -22,6 +23,7 @@ use crate::hash::empty_account_hash;
 use crate::packing::field_bytes;
 
 pub use root_builder::RootBuilder;
+pub use subtrees::{Subtrees, root_of_subtrees};
 
 /// Nodes that one thread hashes at a time: enough for the lanes of any kernel, small enough to
 /// balance the threads.
@@ -162,20 +164,11 @@ impl MerkleTree {
     ) -> Result<Self, MerkleError> {
         check_room(depth, leaves.len() as u64)?;
         let empty = EmptyHashes::new(era, u16::from(depth));
-        let mut levels = Vec::with_capacity(usize::from(depth) + 1);
-        levels.push(leaves);
-        for height in 0..depth {
-            let known = other.and_then(|other| {
-                let children = other.level(height)?;
-                Some((children, other.level(height + 1)?))
-            });
-            let parents = parents(era, height, &levels[usize::from(height)], &empty, known);
-            levels.push(parents);
-        }
+        let known = other.map(|other| other.levels.as_slice());
         Ok(Self {
             era,
             depth,
-            levels,
+            levels: levels_above(era, depth, leaves, &empty, known),
             empty,
         })
     }
@@ -288,6 +281,29 @@ fn check_room(depth: u8, leaves: u64) -> Result<(), MerkleError> {
         Some(last) if last > last_index(depth) => Err(MerkleError::TooManyLeaves { depth, leaves }),
         _ => Ok(()),
     }
+}
+
+/// The leaves and the nodes above them up to `height`, by height. `other` are the levels of other
+/// leaves, from which equal nodes are taken.
+fn levels_above(
+    era: Era,
+    height: u8,
+    leaves: Vec<Fp>,
+    empty: &EmptyHashes,
+    other: Option<&[Vec<Fp>]>,
+) -> Vec<Vec<Fp>> {
+    let mut levels = Vec::with_capacity(usize::from(height) + 1);
+    levels.push(leaves);
+    for below in 0..height {
+        let place = usize::from(below);
+        let known = other.and_then(|other| {
+            let children = other.get(place)?.as_slice();
+            Some((children, other.get(place + 1)?.as_slice()))
+        });
+        let parents = parents(era, below, &levels[place], empty, known);
+        levels.push(parents);
+    }
+    levels
 }
 
 /// The nodes above `children`, which are at `height`. `known` are children and parents of another

@@ -10,6 +10,7 @@ use fork_types::{Class, Era, Fault, PublicKey, TokenId};
 
 use crate::key::DepthError;
 use crate::log_reader::LogDefect;
+use crate::piece::PieceDefect;
 use crate::problem::Problems;
 use crate::scan::ScanLineError;
 
@@ -124,6 +125,29 @@ pub enum StoreErrorKind {
     DerivedTokens {
         /// Accounts.
         accounts: usize,
+        /// Tokens.
+        tokens: usize,
+    },
+    /// A piece of a store that is not what it should be.
+    #[error("the piece of a store `{}` cannot be used", path.display())]
+    Piece {
+        /// The piece.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        defect: PieceDefect,
+    },
+    /// Other numbers were handed over for a piece than it was to have.
+    #[error(
+        "{accounts} accounts, {hashes} hashes and {tokens} tokens were given for a piece that lacks {announced}"
+    )]
+    PieceAccounts {
+        /// Accounts that the piece lacks.
+        announced: usize,
+        /// Accounts.
+        accounts: usize,
+        /// Hashes.
+        hashes: usize,
         /// Tokens.
         tokens: usize,
     },
@@ -278,11 +302,13 @@ impl Fault for StoreError {
             | StoreErrorKind::TooManyAccounts { .. }
             | StoreErrorKind::ScanLine { .. }
             | StoreErrorKind::Tarball { .. }
+            | StoreErrorKind::Piece { .. }
             | StoreErrorKind::ForeignFile { .. } => Class::BadInput,
             StoreErrorKind::OtherTree { .. }
             | StoreErrorKind::SelfCheck { .. }
             | StoreErrorKind::Compressor { .. }
-            | StoreErrorKind::DerivedTokens { .. } => Class::Internal,
+            | StoreErrorKind::DerivedTokens { .. }
+            | StoreErrorKind::PieceAccounts { .. } => Class::Internal,
             StoreErrorKind::ScanIo { source, .. } | StoreErrorKind::Unpack { source, .. } => {
                 match source.kind() {
                     std::io::ErrorKind::InvalidData
@@ -333,6 +359,10 @@ impl Fault for StoreError {
             StoreErrorKind::ScanLine { .. } => {
                 "the text must be what `dump` printed, one entry per line in key order"
             }
+            StoreErrorKind::Piece { .. } => {
+                "the document beside it names exactly these bytes, so whoever wrote both made the \
+                 mistake: make the shard again"
+            }
             StoreErrorKind::Depth(_)
             | StoreErrorKind::Era { .. }
             | StoreErrorKind::Empty
@@ -341,6 +371,7 @@ impl Fault for StoreError {
             | StoreErrorKind::SelfCheck { .. }
             | StoreErrorKind::Compressor { .. }
             | StoreErrorKind::DerivedTokens { .. }
+            | StoreErrorKind::PieceAccounts { .. }
             | StoreErrorKind::ScanIo { .. } => return None,
         };
         Some(hint.to_owned())

@@ -8,6 +8,8 @@
 //!   RocksDB for stores in the writer's own spelling.
 //! - [`prove_log`] reads back what was just written, without hashing accounts again, and compares it
 //!   with what is still in memory.
+//! - [`PieceWriter`] writes a part of one, which [`LedgerStoreWriter::push_piece`] takes on another
+//!   machine.
 //! - [`write_tarball`] and [`tarball_name`] pack it.
 //! - [`compare_ledgers`] says how two ledgers differ, account by account, or only in their packing.
 //! - [`StoreReader`], [`Entry`], [`write_scan`] and [`compare_stores`] look into any store, also one
@@ -36,6 +38,7 @@ mod log_examine;
 mod log_reader;
 mod packing;
 mod payload;
+mod piece;
 mod problem;
 mod proof;
 mod readback;
@@ -63,6 +66,7 @@ pub use ledger_diff::{LedgerComparison, LedgerSides, compare_ledgers};
 pub use log_examine::LogExaminer;
 pub use log_reader::LogDefect;
 pub use packing::packing_differences;
+pub use piece::{PIECE_MAGIC, PIECE_VERSION, PieceAccounts, PieceDefect, PieceWriter};
 pub use problem::{PROBLEMS_KEPT_MAX, Problem, Problems};
 pub use proof::{Examination, StoreProof, examine_store, prove_open_store, prove_store};
 pub use readback::prove_log;

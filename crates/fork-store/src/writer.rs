@@ -1,12 +1,14 @@
 //! Writing a ledger as a store.
 
-use std::ops::RangeFrom;
+use std::ops::{Range, RangeFrom};
 use std::path::Path;
 
 use fork_ledger::account::Account;
 use fork_ledger::binprot::{BinProtError, decode_account, encode_account};
 use fork_ledger::merkle::MerkleTree;
+use fork_types::document::FileRef;
 use fork_types::{Era, LedgerHash, PublicKey, TokenId};
+use pasta_poseidon::Fp;
 use sha2::{Digest, Sha256};
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -14,10 +16,11 @@ use crate::index::{AccountIndex, SortedIndex};
 use crate::key::KeyLayout;
 use crate::log::LogDirectory;
 use crate::payload::{Payload, in_order};
+use crate::piece::{Broken, PieceBatch, PieceReader};
 use crate::records::{hash_records, text_records};
 
 /// Accounts that a thread encodes at a time: about 50 kB, or 1 MB of the largest.
-const ACCOUNTS_PER_CHUNK: usize = 256;
+pub(crate) const ACCOUNTS_PER_CHUNK: usize = 256;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +198,99 @@ impl LedgerStoreWriter {
         )
     }
 
+    /// Writes the accounts of a piece, which must be those of the next leaves, and appends their hashes
+    /// to `hashes`. Each account's bytes are decoded to see whose it is; its hash and the token it
+    /// would own are believed.
+    ///
+    /// Reads the next accounts while those before are worked on, on all threads of the current rayon
+    /// pool; about 16 MB are in memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file is not `file` (with the digests), is no piece of these leaves
+    /// ([`StoreErrorKind::Piece`]), and as [`Self::push`]. After an error the writer is of no use.
+    pub fn push_piece(
+        &mut self,
+        path: &Path,
+        file: &FileRef,
+        era: Era,
+        count: u32,
+        hashes: &mut Vec<Fp>,
+    ) -> Result<(), StoreError> {
+        let too_many = || StoreErrorKind::TooManyAccounts {
+            accounts_max: crate::ACCOUNTS_MAX,
+        };
+        let first = u32::try_from(self.index.len()).map_err(|_| too_many())?;
+        let end = first.checked_add(count).ok_or_else(too_many)?;
+        let mut piece = PieceReader::open(path, file, era, first..end)?;
+        let (mut current, mut next) = (PieceBatch::default(), PieceBatch::default());
+        let mut read = piece.read(&mut current);
+        loop {
+            if let Err(broken) = read {
+                return Err(piece.failed(broken));
+            }
+            if current.is_empty() {
+                return piece.finish();
+            }
+            let (read_next, pushed) = rayon::join(
+                || piece.read(&mut next),
+                || self.push_piece_batch(era, &current, hashes),
+            );
+            match pushed {
+                Ok(()) => read = read_next,
+                Err(Unpushed::Piece(broken)) => return Err(piece.failed(broken)),
+                Err(Unpushed::Store(error)) => return Err(error),
+            }
+            std::mem::swap(&mut current, &mut next);
+        }
+    }
+
+    fn push_piece_batch(
+        &mut self,
+        era: Era,
+        batch: &PieceBatch,
+        hashes: &mut Vec<Fp>,
+    ) -> Result<(), Unpushed> {
+        let Self {
+            log,
+            layout,
+            index,
+            accounts_digest,
+            ..
+        } = self;
+        let layout = *layout;
+        let make = |range: Range<usize>, taken: &mut Taken| {
+            let Taken {
+                payload,
+                rows,
+                hashes,
+            } = taken;
+            payload.clear();
+            rows.clear();
+            hashes.clear();
+            let mut key = Vec::new();
+            for place in range {
+                let record = batch
+                    .record(era, place)
+                    .map_err(|defect| Unpushed::Piece(defect.into()))?;
+                key.clear();
+                layout.encode_location(u64::from(batch.first()) + place as u64, &mut key);
+                payload.put(&key, record.account);
+                rows.push((record.public_key, record.token_id, record.derived));
+                hashes.push(record.hash);
+            }
+            Ok(())
+        };
+        in_order(batch.len(), ACCOUNTS_PER_CHUNK, make, |taken: &Taken| {
+            for (public_key, token_id, derived) in &taken.rows {
+                index.push(*public_key, *token_id, Some(*derived))?;
+            }
+            hashes.extend_from_slice(&taken.hashes);
+            accounts_digest.update(taken.payload.bytes());
+            Ok(log.append(&taken.payload)?)
+        })
+    }
+
     /// Accounts written so far.
     #[must_use]
     pub fn accounts(&self) -> u64 {
@@ -271,6 +367,27 @@ impl LedgerStoreWriter {
     }
 }
 
+/// What is made of some accounts of a piece.
+#[derive(Default)]
+struct Taken {
+    payload: Payload,
+    /// Owner, token, and the token that is owned.
+    rows: Vec<(PublicKey, TokenId, TokenId)>,
+    hashes: Vec<Fp>,
+}
+
+/// Why accounts of a piece were not taken.
+enum Unpushed {
+    Piece(Broken),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unpushed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// What is known about a store that was written, for reading it back.
 #[derive(Debug)]
 pub struct FinishedStore {
@@ -322,7 +439,7 @@ fn encode_checked(
 }
 
 /// Compares an account with what its own bytes decode to.
-fn came_back(
+pub(crate) fn came_back(
     leaf: u64,
     account: &Account,
     decoded: Result<Account, BinProtError>,

@@ -126,8 +126,10 @@ macro_rules! document {
 
 mod capture;
 mod image;
+mod shard;
 
 pub use image::{ImageAttachment, ImageBase, ImageDocument};
+pub use shard::{ShardAudit, ShardDocument, ShardLedger};
 
 pub use capture::{
     CaptureRecord, Chosen, ChosenBy, DaemonView, DaemonVote, JudgedCandidate, Refusal, SeenBlock,

@@ -57,8 +57,7 @@ impl fmt::Display for InputArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
-            // A signed URL's query is a credential.
-            Self::Url(url) => f.write_str(url.split('?').next().unwrap_or(url)),
+            Self::Url(url) => f.write_str(&crate::text::without_credentials(url)),
         }
     }
 }
@@ -72,7 +71,7 @@ pub enum InputError {
     /// The server or the line failed.
     #[error("could not fetch `{url}`")]
     Fetch {
-        /// Without its query.
+        /// Without credentials.
         url: String,
         /// Why not.
         source: Box<ureq::Error>,

@@ -4,11 +4,18 @@
 //! crate parses arguments, installs the signal handler, shows progress (bars only on a terminal),
 //! prints the result on stdout and errors on stderr in one place, and turns the error's class into
 //! the documented exit code. [`input`] opens paths and URLs, compressed or not, and hashes what it
-//! reads. [`html`] and [`text`] have the little that pages and tables need.
+//! reads. [`html`], [`markdown`] and [`text`] have the little that pages and tables need, and
+//! [`interpolate`] is how variables get into a pipeline file.
+//!
+//! With `FORKPACK_ANNOTATION=FILE` every worker adds a section of Markdown to that file when it ends,
+//! however it ends; [`Context::annotate`] is for what it should say.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod annotation;
 pub mod html;
 pub mod input;
+pub mod interpolate;
+pub mod markdown;
 mod print;
 mod progress;
 mod schedule;
@@ -39,6 +46,11 @@ pub struct ReportingArgs {
     /// Hide progress bars (they are hidden anyway when stderr is not a terminal)
     #[arg(long, env = "FORKPACK_NO_PROGRESS")]
     pub no_progress: bool,
+
+    /// Add what the run did to this file, as Markdown
+    // Hidden: it is for the pipeline, which sets the variable for all steps.
+    #[arg(long, value_name = "FILE", env = annotation::VARIABLE, hide = true)]
+    pub annotation: Option<OsString>,
 }
 
 /// Form of the result on stdout.
@@ -94,6 +106,11 @@ pub trait Worker: Parser {
     /// How this run talks.
     fn reporting(&self) -> &ReportingArgs;
 
+    /// Whether the run is told of in the pipeline's annotation, when there is one.
+    fn is_annotated(&self) -> bool {
+        true
+    }
+
     /// Does the work.
     ///
     /// # Errors
@@ -107,6 +124,7 @@ pub trait Worker: Parser {
 pub struct Context {
     format: OutputFormat,
     bars: bool,
+    annotation: Option<annotation::Annotation>,
 }
 
 impl Context {
@@ -116,14 +134,16 @@ impl Context {
         Self {
             format,
             bars: false,
+            annotation: None,
         }
     }
 
-    fn new(reporting: &ReportingArgs) -> Self {
+    fn new(reporting: &ReportingArgs, annotation: Option<annotation::Annotation>) -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         Self {
             format: reporting.format,
             bars: terminal && !reporting.no_progress,
+            annotation,
         }
     }
 
@@ -145,9 +165,20 @@ impl Context {
     ///
     /// Fails when stdout is closed.
     pub fn emit<T: Serialize + ?Sized>(&self, human: &str, json: &T) -> Result<(), OutputError> {
+        if let Some(annotation) = &self.annotation {
+            annotation.said(human);
+        }
         match self.format {
             OutputFormat::Human => print::stdout(human.trim_end()),
             OutputFormat::Json => print::stdout(&serde_json::to_string_pretty(json)?),
+        }
+    }
+
+    /// Adds a table to the pipeline's annotation, when there is one. Without any, the annotation has
+    /// the result as people see it. The table is made only when it is wanted.
+    pub fn annotate(&self, table: impl FnOnce() -> markdown::Table) {
+        if let Some(annotation) = &self.annotation {
+            annotation.add(table());
         }
     }
 
@@ -230,24 +261,36 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
         Err(error) => {
             // clap prints help and version to stdout with code 0, everything else to stderr.
             let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(Class::Usage.exit_code());
+            let code = u8::try_from(error.exit_code()).unwrap_or(Class::Usage.exit_code());
+            if code != fork_types::fault::EXIT_DONE {
+                // There are no arguments to find the file in.
+                let file = std::env::var_os(annotation::VARIABLE);
+                annotation::refused(file, W::NAME, &error.to_string());
+            }
+            return code;
         }
     };
     end_on_signals();
-    let context = Context::new(worker.reporting());
+    let reporting = worker.reporting();
+    let file = reporting.annotation.as_ref();
+    let annotation = annotation::Annotation::new(file.filter(|_| worker.is_annotated()), W::NAME);
+    let context = Context::new(reporting, annotation);
     let format = context.format();
     let failed_to = worker.failed_to();
-    if let Err(error) = check_kernel() {
-        print::fault(failed_to, &error, format);
-        return error.class().exit_code();
-    }
-    let outcome = worker.run(&context);
+    let outcome = match check_kernel() {
+        Ok(()) => worker.run(&context),
+        Err(error) => Err(error.into()),
+    };
     if INTERRUPTED.load(Ordering::SeqCst) {
         // Its files are being removed under it, so whatever it says now is not the reason; the
         // signal's thread ends the process.
         loop {
             std::thread::park();
         }
+    }
+    if let Some(annotation) = &context.annotation {
+        let fault = outcome.as_ref().err().map(|error| error.0.as_ref());
+        annotation.end(failed_to, fault);
     }
     match outcome {
         Ok(()) => fork_types::fault::EXIT_DONE,

@@ -20,7 +20,7 @@ pub(crate) fn stderr(text: &str) {
 }
 
 /// The message and every cause, each once.
-fn chain(fault: &dyn Fault) -> Vec<String> {
+pub(crate) fn chain(fault: &dyn Fault) -> Vec<String> {
     let mut lines = vec![fault.to_string()];
     let mut cause: Option<&dyn Error> = fault.source();
     while let Some(error) = cause {

@@ -17,6 +17,35 @@ pub fn clipped(text: &str, chars_max: usize) -> String {
     short
 }
 
+/// A whole number with a comma every three digits.
+#[must_use]
+pub fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A path or URL that may be shown: without the query, which is a credential in a signed URL, and with
+/// `***` in place of a user name and password.
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => format!("{scheme}://{authority}{path}"),
+    }
+}
+
 /// A number of bytes as people say it, in powers of 1000.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -73,6 +102,19 @@ mod tests {
             (u64::MAX, "18446744.1 TB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        for (text, shown) in [
+            ("/a/b?c", "/a/b?c"),
+            ("https://h/p?sig=x#y", "https://h/p"),
+            ("https://u:p@h:1/p@q", "https://***@h:1/p@q"),
+            ("https://u:p@x@h?q", "https://***@h"),
+            ("gs://bucket/key", "gs://bucket/key"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
         }
     }
 

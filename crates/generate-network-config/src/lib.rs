@@ -7,6 +7,7 @@
 //! config because it has no place for them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod annotation;
 mod args;
 mod error;
 mod ledgers;

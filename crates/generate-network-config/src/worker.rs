@@ -42,6 +42,7 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let document = self.generate(context)?;
+        context.annotate(|| crate::annotation::table(&document));
         context.emit(&summary(&document, &self.output.output), &document)?;
         Ok(())
     }

@@ -16,9 +16,46 @@ use fork_worker::{InputArg, OutputArgs, ReportingArgs};
 ///
 /// Several roles in one run hash what their ledgers have in common once, which takes about two thirds
 /// of the time of separate runs; each gets a directory named after it inside --output.
+///
+/// `migrate-ledger shard` migrates a part of the same ledgers, for several machines, and
+/// `migrate-ledger merge` puts the parts together; see `migrate-ledger help`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "migrate-ledger", version)]
 pub struct Args {
+    /// What is migrated, and how.
+    #[command(flatten)]
+    pub source: SourceArgs,
+
+    /// Root the accounts must hash to before migration
+    #[arg(long, value_name = "ROOT", conflicts_with = "skip_source_root")]
+    pub source_root: Option<LedgerHash>,
+
+    /// Root the migrated ledger must hash to
+    #[arg(long, value_name = "ROOT")]
+    pub expect_root: Option<LedgerHash>,
+
+    /// Go on when nothing claims a root for the source accounts; every later document repeats it
+    #[arg(long)]
+    pub unverified_source: bool,
+
+    /// How to prove the store: log reads it back and compares every entry with what was hashed;
+    /// rocksdb opens it with the daemon's RocksDB and computes every hash again (about twice the
+    /// time, and 1 kB of memory per account)
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    pub proof: Proof,
+
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// How to report.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+/// What is migrated, and how; the same for whole ledgers and for shards.
+#[derive(clap::Args, Clone, Debug)]
+pub struct SourceArgs {
     /// Candidate directory that `dump-candidates` wrote
     #[arg(long, value_name = "DIR", required_unless_present = "accounts")]
     pub candidate: Option<PathBuf>,
@@ -54,40 +91,14 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
 
-    /// Root the accounts must hash to before migration
-    #[arg(long, value_name = "ROOT")]
-    pub source_root: Option<LedgerHash>,
-
-    /// Root the migrated ledger must hash to
-    #[arg(long, value_name = "ROOT")]
-    pub expect_root: Option<LedgerHash>,
-
-    /// Go on when nothing claims a root for the source accounts; every later document repeats it
-    #[arg(long)]
-    pub unverified_source: bool,
-
     /// Do not compute the source root again: the candidate says that it was computed from exactly
     /// these bytes and equals the claim
-    #[arg(long, requires = "candidate", conflicts_with = "source_root")]
+    #[arg(long, requires = "candidate")]
     pub skip_source_root: bool,
-
-    /// How to prove the store: log reads it back and compares every entry with what was hashed;
-    /// rocksdb opens it with the daemon's RocksDB and computes every hash again (about twice the
-    /// time, and 1 kB of memory per account)
-    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    pub proof: Proof,
 
     /// Fill missing permissions, receipt chain hash and vote with their defaults
     #[arg(long)]
     pub ignore_missing: bool,
-
-    /// Where the result goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
-
-    /// How to report.
-    #[command(flatten)]
-    pub reporting: ReportingArgs,
 }
 
 /// How a store is proved.
@@ -118,6 +129,12 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_as_published() {
+        let help = Args::command().term_width(100).render_long_help();
+        insta::assert_snapshot!("help", help);
     }
 
     #[test]

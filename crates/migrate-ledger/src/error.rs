@@ -9,6 +9,9 @@ use fork_store::StoreError;
 use fork_types::{Class, Fault, LedgerHash, Role};
 use fork_worker::InputError;
 
+use crate::merge::MergeError;
+use crate::shard::ShardError;
+
 /// What stopped a pass over the accounts.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
@@ -88,6 +91,12 @@ pub enum MigrateLedgerError {
     /// A step after the pass over the accounts failed.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Something about a shard.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// Something about shards that are merged.
+    #[error(transparent)]
+    Merge(Box<MergeError>),
     /// Nothing to migrate.
     #[error("neither --candidate nor --accounts is given")]
     NoSource,
@@ -170,6 +179,12 @@ pub enum MigrateLedgerError {
     },
 }
 
+impl From<MergeError> for MigrateLedgerError {
+    fn from(error: MergeError) -> Self {
+        Self::Merge(Box::new(error))
+    }
+}
+
 impl Fault for MigrateLedgerError {
     fn class(&self) -> Class {
         match self {
@@ -180,6 +195,8 @@ impl Fault for MigrateLedgerError {
             Self::Rule(error) => error.class(),
             Self::Pass(error) => error.class(),
             Self::Supply(error) => error.class(),
+            Self::Shard(error) => error.class(),
+            Self::Merge(error) => error.class(),
             Self::NoSource
             | Self::Era { .. }
             | Self::Unverified { .. }
@@ -200,6 +217,8 @@ impl Fault for MigrateLedgerError {
             Self::Rule(error) => return error.hint(),
             Self::Pass(error) => return error.hint(),
             Self::Supply(error) => return error.hint(),
+            Self::Shard(error) => return error.hint(),
+            Self::Merge(error) => return error.hint(),
             Self::TooManyAccounts { .. } | Self::NoSource | Self::RoleTwice { .. } => return None,
             Self::RootOfSeveral { .. } => "migrate that ledger in a run of its own",
             Self::SourceRootNotComputed { .. } => {

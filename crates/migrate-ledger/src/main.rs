@@ -1,5 +1,10 @@
 //! The `migrate-ledger` binary.
 
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if migrate_ledger::is_command(std::env::args_os()) {
+        return fork_worker::run_main::<migrate_ledger::Commands>();
+    }
     fork_worker::run_main::<migrate_ledger::Args>()
 }

@@ -4,6 +4,7 @@
 //! once ([`crate::share`]). While one batch is worked on, the next is read and parsed.
 
 use std::io::Read;
+use std::ops::Range;
 
 use fork_ledger::account::{Account, Timing, V1Account};
 use fork_ledger::batch::{AccountBatch, LeafHasher, ListReader};
@@ -11,7 +12,7 @@ use fork_ledger::hash::{HashError, derive_token_ids, hash_v1_accounts};
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::{MerkleTree, RootBuilder, ledger_hash};
 use fork_ledger::migrate::{Audit, MigrateError, Rule};
-use fork_store::LedgerStoreWriter;
+use fork_store::{LedgerStoreWriter, PieceAccounts, PieceWriter};
 use fork_types::{LedgerHash, TokenId};
 use pasta_poseidon::Fp;
 use rayon::prelude::*;
@@ -41,8 +42,94 @@ pub(crate) enum Target {
         /// Leaf hashes under the target era's rules.
         leaves: Vec<Fp>,
     },
+    /// Into a piece of a store; the leaf hashes are kept for the subtrees.
+    Piece {
+        /// The piece.
+        writer: Box<PieceWriter>,
+        /// Leaf hashes under the target era's rules.
+        leaves: Vec<Fp>,
+    },
     /// Nowhere: only the root is wanted.
     RootOnly(Box<RootBuilder>),
+}
+
+/// A list, or a part of one that is to be read.
+#[derive(Debug)]
+pub(crate) struct ListPart<R> {
+    reader: ListReader<R>,
+    /// Accounts still to be read; `None` for all.
+    left: Option<usize>,
+    /// Whether accounts behind the part were seen.
+    goes_on: bool,
+}
+
+impl<R: Read> ListPart<R> {
+    /// A whole list.
+    pub(crate) const fn whole(reader: ListReader<R>) -> Self {
+        Self {
+            reader,
+            left: None,
+            goes_on: false,
+        }
+    }
+
+    /// The source, for what is to be done with it at the end.
+    pub(crate) fn into_source(self) -> R {
+        self.reader.into_source()
+    }
+
+    /// Passes over what is before the part of a whole list, without parsing it, and reads no further
+    /// than to its end.
+    pub(crate) fn narrow(
+        &mut self,
+        part: Range<u32>,
+    ) -> Result<(), StreamError<ListedAccountError>> {
+        self.left = Some(part.len());
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.reader.skip(part.start)
+    }
+}
+
+/// Whether a list has the accounts it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    Right,
+    TooShort,
+    TooLong,
+}
+
+impl<R: Read + Send> ListPart<R> {
+    fn next_batch(&mut self) -> Result<Option<AccountBatch>, StreamError<ListedAccountError>> {
+        let Some(left) = self.left else {
+            return self.reader.next_batch();
+        };
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut batch = self.reader.next_batch()?;
+        if let Some(batch) = &mut batch {
+            self.goes_on |= batch.len() > left;
+            batch.truncate(left);
+            self.left = Some(left - batch.len());
+        }
+        Ok(batch)
+    }
+
+    /// Whether the part was there, once it was read; `is_last` says that the list ends with it.
+    pub(crate) fn length(
+        &mut self,
+        is_last: bool,
+    ) -> Result<Length, StreamError<ListedAccountError>> {
+        if self.left.is_some_and(|left| left > 0) {
+            return Ok(Length::TooShort);
+        }
+        if is_last && (self.goes_on || self.reader.next_batch()?.is_some()) {
+            return Ok(Length::TooLong);
+        }
+        Ok(Length::Right)
+    }
 }
 
 /// One ledger on its way through a pass.
@@ -126,15 +213,17 @@ pub(crate) fn source_roots(
     Ok(roots)
 }
 
-/// Reads all lists to their ends. There are as many readers as lanes.
+/// Reads all lists, or parts that begin at leaf `first`, to their ends. There are as many readers as
+/// lanes.
 pub(crate) fn run<R: Read + Send>(
     rule: Rule,
-    readers: &mut [ListReader<R>],
+    first: u64,
+    readers: &mut [ListPart<R>],
     lanes: &mut [Lane],
     mut advance: impl FnMut(u64) + Send,
 ) -> Result<(), Box<Stopped>> {
     let hasher = LeafHasher::new(rule.source());
-    let mut first = 0;
+    let mut first = first;
     let mut batches = read(readers)?;
     while batches.iter().any(|batch| !batch.is_empty()) {
         let (next, worked) = rayon::join(
@@ -151,7 +240,7 @@ pub(crate) fn run<R: Read + Send>(
 }
 
 /// The next batch of every list; an empty one after its end.
-fn read<R: Read + Send>(readers: &mut [ListReader<R>]) -> Result<Vec<AccountBatch>, Box<Stopped>> {
+fn read<R: Read + Send>(readers: &mut [ListPart<R>]) -> Result<Vec<AccountBatch>, Box<Stopped>> {
     readers
         .iter_mut()
         .enumerate()
@@ -232,6 +321,18 @@ fn work(
                     .map_err(stopped(number))?;
                 leaves.extend_from_slice(hashes);
             }
+            Target::Piece { writer, leaves } => {
+                let part = PieceAccounts {
+                    accounts,
+                    hashes,
+                    derived: tokens.get(number).map_or(&[], Vec::as_slice),
+                };
+                writer
+                    .push(part)
+                    .map_err(PassError::from)
+                    .map_err(stopped(number))?;
+                leaves.extend_from_slice(hashes);
+            }
             Target::RootOnly(builder) => builder
                 .extend_from_slice(hashes)
                 .map_err(PassError::from)
@@ -271,7 +372,7 @@ fn hash_sources(
 fn tokens(lanes: &[Lane], lists: &[&[Account]]) -> Result<Vec<Vec<TokenId>>, PassError> {
     if !lanes
         .iter()
-        .any(|lane| matches!(lane.target, Target::Store { .. }))
+        .any(|lane| !matches!(lane.target, Target::RootOnly(_)))
     {
         return Ok(Vec::new());
     }

@@ -1,15 +1,18 @@
 //! The account lists of a run, and what is known about them beforehand.
 
+use std::path::Path;
+
 use fork_fs::Digested;
 use fork_ledger::batch::ListReader;
+use fork_ledger::migrate::{Rule, RuleError};
 use fork_types::document::{Candidate, CandidateRef, ClaimedRoot, FileRef, SlotMeaning, SourceRef};
 use fork_types::{Class, Era, Fault, LedgerHash, Role, SlotSinceGenesis};
 use fork_worker::{Context, Input, InputArg, InputError};
 use sha2::{Digest, Sha256};
 
-use crate::args::Args;
+use crate::args::SourceArgs;
 use crate::error::{MigrateLedgerError, PassError};
-use crate::pass::{StopReason, Stopped};
+use crate::pass::{ListPart, StopReason, Stopped};
 
 /// An account list and what is known about it.
 pub(crate) struct Source {
@@ -26,113 +29,145 @@ pub(crate) struct Source {
     pub(crate) computed_before: Option<LedgerHash>,
 }
 
-impl Args {
-    /// The lists that the command line names, in its order of roles.
-    pub(crate) fn sources(&self) -> Result<Vec<Source>, MigrateLedgerError> {
+impl SourceArgs {
+    /// The lists that the command line names, in its order of roles. `claimed` is a root that the
+    /// caller claims for the only one.
+    pub(crate) fn sources(
+        &self,
+        claimed: Option<ClaimedRoot>,
+    ) -> Result<Vec<Source>, MigrateLedgerError> {
         for (number, role) in self.roles.iter().enumerate() {
             if self.roles[..number].contains(role) {
                 return Err(MigrateLedgerError::RoleTwice { role: *role });
             }
         }
-        let several = [
-            ("--accounts", self.accounts.is_some()),
-            ("--source-root", self.source_root.is_some()),
-            ("--expect-root", self.expect_root.is_some()),
-        ];
-        if let (Some((option, _)), 2..) = (
-            several.into_iter().find(|(_, given)| *given),
-            self.roles.len(),
-        ) {
+        if self.accounts.is_some() && self.roles.len() > 1 {
             return Err(MigrateLedgerError::RootOfSeveral {
-                option,
+                option: "--accounts",
                 roles: self.roles.len(),
             });
         }
-        let by_caller = self.source_root.map(|root| ClaimedRoot {
-            root,
-            by: "--source-root".to_owned(),
-        });
         let Some(directory) = &self.candidate else {
             let input = self.accounts.clone().ok_or(MigrateLedgerError::NoSource)?;
-            let list = |role: &Role| Source {
-                role: *role,
-                input: input.clone(),
-                file: None,
-                claimed: by_caller.clone(),
-                candidate: None,
-                accounts: None,
-                scheduled: None,
-                computed_before: None,
-            };
+            let list = |role: &Role| Source::bare(*role, input.clone(), claimed.clone());
             return Ok(self.roles.iter().map(list).collect());
         };
-        let (candidate, bytes): (Candidate, _) = fork_fs::read_document(directory)?;
-        if candidate.source_era != self.from {
-            return Err(MigrateLedgerError::Era {
-                expected: self.from,
-                found: candidate.source_era,
-            });
+        of_candidate(
+            directory,
+            self.from,
+            &self.roles,
+            self.skip_source_root,
+            claimed,
+        )
+    }
+
+    /// The rule, with the candidate's scheduled slot where the rule needs one and the command line
+    /// names none. `generate-network-config` compares the slot used with the schedule.
+    pub(crate) fn rule(&self, scheduled: Option<SlotSinceGenesis>) -> Result<Rule, RuleError> {
+        let rule = |slot| Rule::from_pair(self.from, self.to, self.variant.as_deref(), slot);
+        match (rule(self.fork_slot), scheduled) {
+            (Err(RuleError::ForkSlotMissing { .. }), Some(slot)) => rule(Some(slot)),
+            (outcome, _) => outcome,
         }
-        let digest = hex::encode(Sha256::digest(&bytes));
-        let scheduled = candidate
-            .scheduled
-            .as_ref()
-            .filter(|scheduled| scheduled.meaning == SlotMeaning::ScheduledGenesis)
-            .map(|scheduled| scheduled.global_slot_since_genesis);
-        self.roles
-            .iter()
-            .map(|role| {
-                let ledger = candidate.ledger(*role);
-                let path = fork_fs::child(directory, &ledger.file.name)?;
-                let claim = ledger.claimed_root.as_ref().map(|claim| claim.root);
-                let computed_before = ledger.computed_root.filter(|root| Some(*root) == claim);
-                if self.skip_source_root && computed_before.is_none() {
-                    return Err(MigrateLedgerError::SourceRootNotComputed { role: *role });
-                }
-                Ok(Source {
-                    role: *role,
-                    input: InputArg::Path(path),
-                    file: Some(ledger.file.clone()),
-                    claimed: by_caller.clone().or_else(|| ledger.claimed_root.clone()),
-                    candidate: Some(CandidateRef {
-                        network: candidate.network.clone(),
-                        state_hash: candidate.fork_block.state_hash,
-                        sha256: digest.clone(),
-                    }),
-                    accounts: Some(ledger.accounts),
-                    scheduled,
-                    computed_before,
-                })
-            })
-            .collect()
     }
 }
 
+/// The lists of a candidate. `skip_source_root` says that their roots are not computed again.
+pub(crate) fn of_candidate(
+    directory: &Path,
+    from: Era,
+    roles: &[Role],
+    skip_source_root: bool,
+    claimed: Option<ClaimedRoot>,
+) -> Result<Vec<Source>, MigrateLedgerError> {
+    let (candidate, bytes): (Candidate, _) = fork_fs::read_document(directory)?;
+    if candidate.source_era != from {
+        return Err(MigrateLedgerError::Era {
+            expected: from,
+            found: candidate.source_era,
+        });
+    }
+    let digest = hex::encode(Sha256::digest(&bytes));
+    let scheduled = candidate
+        .scheduled
+        .as_ref()
+        .filter(|scheduled| scheduled.meaning == SlotMeaning::ScheduledGenesis)
+        .map(|scheduled| scheduled.global_slot_since_genesis);
+    roles
+        .iter()
+        .map(|role| {
+            let ledger = candidate.ledger(*role);
+            let path = fork_fs::child(directory, &ledger.file.name)?;
+            let claim = ledger.claimed_root.as_ref().map(|claim| claim.root);
+            let computed_before = ledger.computed_root.filter(|root| Some(*root) == claim);
+            if skip_source_root && computed_before.is_none() {
+                return Err(MigrateLedgerError::SourceRootNotComputed { role: *role });
+            }
+            Ok(Source {
+                role: *role,
+                input: InputArg::Path(path),
+                file: Some(ledger.file.clone()),
+                claimed: claimed.clone().or_else(|| ledger.claimed_root.clone()),
+                candidate: Some(CandidateRef {
+                    network: candidate.network.clone(),
+                    state_hash: candidate.fork_block.state_hash,
+                    sha256: digest.clone(),
+                }),
+                accounts: Some(ledger.accounts),
+                scheduled,
+                computed_before,
+            })
+        })
+        .collect()
+}
+
 impl Source {
+    /// A list of which nothing is known.
+    pub(crate) fn bare(role: Role, input: InputArg, claimed: Option<ClaimedRoot>) -> Self {
+        Self {
+            role,
+            input,
+            file: None,
+            claimed,
+            candidate: None,
+            accounts: None,
+            scheduled: None,
+            computed_before: None,
+        }
+    }
+
+    /// The list as documents name it, after it was read.
+    pub(crate) fn list(&self, read: &SourceRef) -> FileRef {
+        self.file.clone().unwrap_or_else(|| FileRef {
+            name: read.name.clone(),
+            sha256: read.sha256.clone(),
+            bytes: read.bytes,
+        })
+    }
+
     /// Opens the list.
     pub(crate) fn reader(
         &self,
         era: Era,
         ignore_missing: bool,
         context: &Context,
-    ) -> Result<ListReader<Input>, MigrateLedgerError> {
+    ) -> Result<ListPart<Input>, MigrateLedgerError> {
         let input = Input::open(&self.input, "accounts", context)?;
         let name = input.name().to_owned();
-        ListReader::new(input, era, ignore_missing).map_err(|source| {
-            InputError::Damaged {
+        let reader =
+            ListReader::new(input, era, ignore_missing).map_err(|source| InputError::Damaged {
                 name,
                 bytes: 0,
                 source,
-            }
-            .into()
-        })
+            })?;
+        Ok(ListPart::whole(reader))
     }
 
     /// Reads what may be left of the list and compares its digest, which was taken on the way, with
     /// the candidate's or with `pinned`.
     pub(crate) fn finish(
         &self,
-        reader: ListReader<Input>,
+        reader: ListPart<Input>,
         pinned: Option<&str>,
     ) -> Result<SourceRef, MigrateLedgerError> {
         let read = reader.into_source().finish(pinned)?;
@@ -150,7 +185,7 @@ impl Source {
 /// The error of a pass that stopped: of the list where it did.
 pub(crate) fn stopped(
     sources: &[Source],
-    readers: Vec<ListReader<Input>>,
+    readers: Vec<ListPart<Input>>,
     pinned: Option<&str>,
     stopped: Stopped,
 ) -> MigrateLedgerError {

@@ -1,44 +1,22 @@
-//! The run: read, migrate, store, prove, pack.
-
-use std::path::{Path, PathBuf};
+//! The run over whole ledgers: read, migrate, store, prove, pack.
 
 use fork_fs::StagedDir;
 use fork_ledger::merkle::{MerkleTree, ledger_hash};
-use fork_ledger::migrate::{Rule, RuleError};
-use fork_store::{
-    FinishedStore, LedgerStoreWriter, StoreProof, TarballSummary, prove_log, prove_store,
-    tarball_name, write_tarball,
-};
-use fork_types::document::{
-    ClaimedRoot, FileRef, LedgerDocument, SourceLedger, SourceRef, Tarball, TargetLedger,
-};
+use fork_ledger::migrate::Rule;
+use fork_store::LedgerStoreWriter;
+use fork_types::document::{LedgerDocument, SourceRef};
 use fork_types::{LedgerHash, SlotSinceGenesis};
-use fork_worker::{Context, ReportingArgs, Stages, Unit, Worker, WorkerResult, peak_memory_bytes};
-use pasta_poseidon::Kernel;
+use fork_worker::{Context, ReportingArgs, Stages, Unit, Worker, WorkerResult};
 
-use crate::args::{Args, Proof};
-use crate::document::{audit_counts, rule_ref, summary};
+use crate::args::{Args, SourceArgs};
+use crate::document::rule_ref;
 use crate::error::{MigrateLedgerError, PassError};
+use crate::finish::{
+    DISK_BYTES, DISK_BYTES_PER_ACCOUNT, Demands, Facts, Migrated, STORE, checked, finish_all,
+    report, role_directory,
+};
 use crate::pass::{self, Lane, Target};
-use crate::source::{Source, stopped, work_error};
-
-/// Room a run needs per account: store, tarball and a margin (a plain account takes about 640 bytes
-/// in the store and half of that in the tarball).
-const DISK_BYTES_PER_ACCOUNT: u64 = 2_000;
-
-/// Room a run needs whatever the size.
-const DISK_BYTES: u64 = 1 << 20;
-
-/// A migrated ledger whose store is still to be finished.
-struct Migrated {
-    source: Source,
-    /// Where the result goes, inside the staging directory.
-    directory: PathBuf,
-    writer: Box<LedgerStoreWriter>,
-    tree: MerkleTree,
-    /// The document, but for what is known only when the tarball is there.
-    document: LedgerDocument,
-}
+use crate::source::{Source, stopped};
 
 impl Worker for Args {
     const NAME: &'static str = "migrate-ledger";
@@ -50,28 +28,30 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let documents = self.migrate(context)?;
-        let output = &self.output.output;
-        match documents.as_slice() {
-            [document] => context.emit(&summary(document, output), document)?,
-            several => {
-                let texts: Vec<String> = several
-                    .iter()
-                    .map(|document| summary(document, &self.directory(output, document.role)))
-                    .collect();
-                context.emit(&texts.join("\n"), several)?;
-            }
-        }
+        context.annotate(|| crate::annotation::table(&documents));
+        report(&documents, &self.output.output, context)?;
         Ok(())
     }
 }
 
 impl Args {
+    fn demands(&self) -> Demands {
+        Demands {
+            source_root: self.source_root,
+            expect_root: self.expect_root,
+            unverified_source: self.unverified_source,
+            proof: self.proof,
+        }
+    }
+
     fn migrate(&self, context: &Context) -> Result<Vec<LedgerDocument>, MigrateLedgerError> {
         let mut stages = Stages::new();
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
-        let sources = self.sources()?;
+        let demands = self.demands();
+        demands.check_roles(self.source.roles.len())?;
+        let sources = self.source.sources(demands.claimed())?;
         let scheduled = sources.iter().find_map(|source| source.scheduled);
-        let rule = self.rule(scheduled)?;
+        let rule = self.source.rule(scheduled)?;
         let expected_accounts: u64 = sources
             .iter()
             .map(|source| u64::from(source.accounts.unwrap_or(0)))
@@ -83,40 +63,9 @@ impl Args {
         stages.end("open");
 
         let migrated = self.read(rule, scheduled, sources, &staged, &mut stages, context)?;
-        let mut documents = Vec::with_capacity(migrated.len());
-        let mut directories = Vec::with_capacity(migrated.len());
-        for ledger in migrated {
-            directories.push(ledger.directory.clone());
-            documents.push(self.store(rule, ledger, &mut stages, context)?);
-        }
-        let stages_ms = stages.into_milliseconds();
-        let peak_memory_bytes = peak_memory_bytes();
-        for (document, directory) in documents.iter_mut().zip(&directories) {
-            document.stages_ms.clone_from(&stages_ms);
-            document.peak_memory_bytes = peak_memory_bytes;
-            fork_fs::write_document(directory, document)?;
-        }
+        let documents = finish_all(rule, self.proof, migrated, stages, context)?;
         staged.commit()?;
         Ok(documents)
-    }
-
-    /// The directory of a role inside `output`: itself, when there is only one.
-    fn directory(&self, output: &Path, role: fork_types::Role) -> PathBuf {
-        if self.roles.len() == 1 {
-            output.to_owned()
-        } else {
-            output.join(role.to_string())
-        }
-    }
-
-    /// The rule, with the candidate's scheduled slot where the rule needs one and the command line
-    /// names none. `generate-network-config` compares the slot used with the schedule.
-    fn rule(&self, scheduled: Option<SlotSinceGenesis>) -> Result<Rule, RuleError> {
-        let rule = |slot| Rule::from_pair(self.from, self.to, self.variant.as_deref(), slot);
-        match (rule(self.fork_slot), scheduled) {
-            (Err(RuleError::ForkSlotMissing { .. }), Some(slot)) => rule(Some(slot)),
-            (outcome, _) => outcome,
-        }
     }
 
     /// Reads the lists, migrates their accounts into stores and checks every root.
@@ -129,13 +78,14 @@ impl Args {
         stages: &mut Stages,
         context: &Context,
     ) -> Result<Vec<Migrated>, MigrateLedgerError> {
+        let arguments = &self.source;
         let target_depth = rule.target().depth();
         let is_alone = sources.len() == 1;
         let mut readers = Vec::with_capacity(sources.len());
         let mut lanes = Vec::with_capacity(sources.len());
         let mut directories = Vec::with_capacity(sources.len());
         for source in &sources {
-            let directory = self.directory(staged.path(), source.role);
+            let directory = role_directory(staged.path(), source.role, sources.len());
             fork_fs::create_dir_all(&directory)?;
             let store = directory.join(STORE);
             let writer =
@@ -144,18 +94,23 @@ impl Args {
                 writer: Box::new(writer),
                 leaves: Vec::new(),
             };
-            readers.push(source.reader(self.from, self.ignore_missing, context)?);
-            lanes.push(Lane::new(rule, target, self.skip_source_root, is_alone));
+            readers.push(source.reader(arguments.from, arguments.ignore_missing, context)?);
+            lanes.push(Lane::new(
+                rule,
+                target,
+                arguments.skip_source_root,
+                is_alone,
+            ));
             directories.push(directory);
         }
-        let pinned = self.sha256.as_deref();
+        let pinned = arguments.sha256.as_deref();
         let largest = sources.iter().filter_map(|source| source.accounts).max();
         let progress = context.progress(
             "migrating accounts",
             u64::from(largest.unwrap_or(0)),
             Unit::Items,
         );
-        let read = pass::run(rule, &mut readers, &mut lanes, |accounts| {
+        let read = pass::run(rule, 0, &mut readers, &mut lanes, |accounts| {
             progress.advance(accounts);
         });
         drop(progress);
@@ -182,61 +137,17 @@ impl Args {
                 None => MerkleTree::new(rule.target(), target_depth, leaves),
             }
             .map_err(PassError::from)?;
-            let (root, root_computed) = match (source_root, source.computed_before) {
-                (Some(root), _) => (root, true),
-                (None, Some(root)) => (root, false),
-                (None, None) => {
-                    return Err(MigrateLedgerError::SourceRootNotComputed { role: source.role });
-                }
+            let facts = Facts {
+                rule,
+                rule_ref: rule_ref(rule, arguments.variant.as_deref()),
+                list: source.list(&read),
+                source_root,
+                target_root: ledger_hash(tree.root()),
+                audit: &lane.audit,
+                timed: lane.timed,
             };
-            let claimed_root = self.check_source(&source, &read.name, root)?;
-            lane.audit.check_supply()?;
-            let found = lane.audit.accounts;
-            let accounts =
-                u32::try_from(found).map_err(|_| MigrateLedgerError::TooManyAccounts { found })?;
-            let target_root = ledger_hash(tree.root());
-            self.check_target(&source, rule, scheduled, target_root, context)?;
-            let document = LedgerDocument {
-                format: LedgerDocument::format(),
-                version: LedgerDocument::version(),
-                role: source.role,
-                rule: rule_ref(rule, self.variant.as_deref()),
-                candidate: source.candidate.clone(),
-                source: SourceLedger {
-                    file: source.file.clone().unwrap_or(FileRef {
-                        name: read.name,
-                        sha256: read.sha256,
-                        bytes: read.bytes,
-                    }),
-                    accounts,
-                    depth: rule.source().depth(),
-                    root,
-                    root_computed,
-                    verified: claimed_root.is_some(),
-                    claimed_root,
-                },
-                target: TargetLedger {
-                    accounts,
-                    depth: target_depth,
-                    root: target_root,
-                    proof: self.proof.into(),
-                    expected_by_caller: self.expect_root.is_some(),
-                },
-                audit: audit_counts(&lane.audit, lane.timed, accounts),
-                tarball: Tarball {
-                    file: FileRef {
-                        name: String::new(),
-                        sha256: String::new(),
-                        bytes: 0,
-                    },
-                    s3_data_hash: String::new(),
-                    content_sha256: String::new(),
-                    entries: 0,
-                },
-                stages_ms: std::collections::BTreeMap::new(),
-                peak_memory_bytes: None,
-                kernel: Some(Kernel::active().name().to_owned()),
-            };
+            let document = checked(&self.demands(), &source, facts)?;
+            self.check_target(&source, rule, scheduled, document.target.root, context)?;
             migrated.push(Migrated {
                 source,
                 directory,
@@ -248,95 +159,6 @@ impl Args {
         drop(progress);
         stages.end("tree");
         Ok(migrated)
-    }
-
-    /// Finishes a store, proves it and packs it.
-    fn store(
-        &self,
-        rule: Rule,
-        migrated: Migrated,
-        stages: &mut Stages,
-        context: &Context,
-    ) -> Result<LedgerDocument, MigrateLedgerError> {
-        let Migrated {
-            source,
-            directory,
-            writer,
-            tree,
-            mut document,
-        } = migrated;
-        let store = directory.join(STORE);
-        let progress = context.progress("writing the store", 0, Unit::Items);
-        let finished = writer
-            .finish_for_proof(&tree)
-            .map_err(|error| work_error(source.input.to_string(), error.into()))?;
-        drop(progress);
-        stages.end("store");
-
-        let progress = context.progress("proving and packing", 0, Unit::Bytes);
-        let prefix = source.role.tarball_prefix();
-        let name = tarball_name(prefix, &document.target.root, rule.target());
-        let packed = directory.join(&name);
-        let (proof, tarball) = self.prove_and_pack(rule, &store, &packed, finished, tree)?;
-        fork_fs::remove_dir_all(&store)?;
-        drop(progress);
-        stages.end("prove-and-pack");
-
-        document.tarball = Tarball {
-            file: FileRef {
-                name,
-                sha256: tarball.sha256,
-                bytes: tarball.bytes,
-            },
-            s3_data_hash: tarball.s3_data_hash,
-            content_sha256: proof.content_sha256,
-            entries: proof.entries,
-        };
-        Ok(document)
-    }
-
-    /// Both only read the store, so they run side by side; a tarball of a store that is not proved
-    /// goes away with the staging directory.
-    fn prove_and_pack(
-        &self,
-        rule: Rule,
-        store: &Path,
-        packed: &Path,
-        finished: FinishedStore,
-        tree: MerkleTree,
-    ) -> Result<(StoreProof, TarballSummary), PassError> {
-        let root = ledger_hash(tree.root());
-        let accounts = tree.len() as u64;
-        let prove = || match self.proof {
-            Proof::Log => prove_log(store, &finished, &tree),
-            Proof::Rocksdb => prove_store(store, rule.target(), tree.depth(), &root, accounts),
-        };
-        let (proof, tarball) = rayon::join(prove, || write_tarball(store, packed));
-        Ok((proof?, tarball?))
-    }
-
-    /// Compares the source root with every claim; gives the one that counts.
-    fn check_source(
-        &self,
-        source: &Source,
-        name: &str,
-        computed: LedgerHash,
-    ) -> Result<Option<ClaimedRoot>, MigrateLedgerError> {
-        match &source.claimed {
-            Some(claimed) if claimed.root == computed => Ok(Some(claimed.clone())),
-            Some(claimed) => Err(MigrateLedgerError::SourceRoot {
-                role: source.role,
-                name: name.to_owned(),
-                expected: claimed.root,
-                by: claimed.by.clone(),
-                computed,
-            }),
-            None if self.unverified_source => Ok(None),
-            None => Err(MigrateLedgerError::Unverified {
-                role: source.role,
-                computed,
-            }),
-        }
     }
 
     /// Compares the migrated root with the caller's; on a mismatch looks for the variant that gives
@@ -353,7 +175,7 @@ impl Args {
             return Ok(());
         };
         let mut matching_variant = None;
-        for (variant, other) in other_variants(rule, self.fork_slot.or(scheduled)) {
+        for (variant, other) in other_variants(rule, self.source.fork_slot.or(scheduled)) {
             if self.target_root(source, other, context)? == Some(expected) {
                 matching_variant = Some(variant.to_owned());
                 break;
@@ -374,22 +196,24 @@ impl Args {
         rule: Rule,
         context: &Context,
     ) -> Result<Option<LedgerHash>, MigrateLedgerError> {
-        let mut readers = [source.reader(self.from, self.ignore_missing, context)?];
+        let SourceArgs {
+            from,
+            ignore_missing,
+            ..
+        } = self.source;
+        let mut readers = [source.reader(from, ignore_missing, context)?];
         let mut lanes = [Lane::root_only(rule)];
-        if let Err(at) = pass::run(rule, &mut readers, &mut lanes, |_| {}) {
+        if let Err(at) = pass::run(rule, 0, &mut readers, &mut lanes, |_| {}) {
             let sources = std::slice::from_ref(source);
             return Err(stopped(sources, readers.into(), None, *at));
         }
         let [lane] = lanes;
         Ok(match lane.target {
             Target::RootOnly(builder) => Some(ledger_hash(builder.finish())),
-            Target::Store { .. } => None,
+            Target::Store { .. } | Target::Piece { .. } => None,
         })
     }
 }
-
-/// Name of the store's directory while it is made.
-const STORE: &str = "store";
 
 /// The other variants of the same pair.
 fn other_variants(

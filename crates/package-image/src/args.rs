@@ -30,7 +30,8 @@ pub struct Args {
 
     /// Image to build on: oci:DIR (an OCI layout), docker-archive:FILE (from `docker save`),
     /// rootfs:DIR (a root file system, such as debootstrap makes), or an image in a registry,
-    /// [docker://]HOST/NAME:TAG or [docker://]HOST/NAME@DIGEST; of a tag, image.json has the digest
+    /// [docker://]HOST/NAME:TAG or [docker://]HOST/NAME@DIGEST; of a tag, image.json has the digest.
+    /// `{codename}` in it is the package's, `{architecture}` what --architecture says
     #[arg(long, value_name = "REF")]
     pub base: BaseRef,
 
@@ -50,7 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub docker_archive: Option<PathBuf>,
 
-    /// Tag of the image, or NAME:TAG [default: mina-daemon:VERSION-CODENAME-NETWORK]
+    /// Tag of the image, or NAME:TAG [default: mina-daemon:VERSION-CODENAME-NETWORK, and the
+    /// architecture behind it when that is not amd64]
     #[arg(long, value_name = "TAG")]
     pub tag: Option<Tag>,
 
@@ -99,6 +101,14 @@ pub enum ValueError {
         /// The text.
         found: String,
     },
+    /// A base that depends on something that is not known.
+    #[error("`{found}` depends on the {what}, which is not known")]
+    Unfilled {
+        /// The text.
+        found: String,
+        /// Codename or architecture.
+        what: &'static str,
+    },
     /// A base without its path.
     #[error("there is no path after `{kind}:`")]
     Empty {
@@ -126,12 +136,45 @@ pub enum BaseRef {
     Rootfs(PathBuf),
     /// An image in a registry.
     Registry(ImageReference),
+    /// One of these, with placeholders.
+    Pattern(String),
 }
 
-impl FromStr for BaseRef {
-    type Err = ValueError;
+/// Placeholders in a base, and what they stand for.
+const PLACEHOLDERS: [(&str, &str); 2] = [
+    ("{codename}", "codename of the package"),
+    ("{architecture}", "architecture (--architecture)"),
+];
 
-    fn from_str(text: &str) -> Result<Self, ValueError> {
+impl BaseRef {
+    /// The base for a distribution and an architecture.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a placeholder stands for what is not known.
+    pub fn filled(
+        &self,
+        codename: Option<&str>,
+        architecture: Option<&str>,
+    ) -> Result<Self, ValueError> {
+        let Self::Pattern(pattern) = self else {
+            return Ok(self.clone());
+        };
+        let mut text = pattern.clone();
+        for ((placeholder, what), value) in PLACEHOLDERS.into_iter().zip([codename, architecture]) {
+            if text.contains(placeholder) {
+                let value = value.filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| ValueError::Unfilled {
+                    found: pattern.clone(),
+                    what,
+                })?;
+                text = text.replace(placeholder, value);
+            }
+        }
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
         let other = || ValueError::Base {
             found: text.to_owned(),
         };
@@ -157,6 +200,31 @@ impl FromStr for BaseRef {
             });
         }
         Ok(make(PathBuf::from(path)))
+    }
+}
+
+impl FromStr for BaseRef {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let pattern = Self::Pattern(text.to_owned());
+        // With any values, it must be a base.
+        match pattern.filled(Some("x"), Some("x"))? {
+            _ if PLACEHOLDERS.iter().any(|(one, _)| text.contains(one)) => Ok(pattern),
+            plain => Ok(plain),
+        }
+    }
+}
+
+impl fmt::Display for BaseRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Oci(path) | Self::DockerArchive(path) | Self::Rootfs(path) => {
+                path.display().fmt(f)
+            }
+            Self::Registry(reference) => reference.fmt(f),
+            Self::Pattern(pattern) => pattern.fmt(f),
+        }
     }
 }
 
@@ -246,6 +314,32 @@ mod tests {
             "4.0.0".parse::<Tag>().unwrap().to_string(),
             "mina-daemon:4.0.0"
         );
+    }
+
+    #[test]
+    fn a_base_may_depend_on_distribution_and_architecture() {
+        let base = parse("--base", "oci:/bases/{codename}-{architecture}")
+            .unwrap()
+            .base;
+        let filled = base.filled(Some("jammy"), Some("arm64")).unwrap();
+        assert_eq!(filled, BaseRef::Oci(PathBuf::from("/bases/jammy-arm64")));
+        let registry = "localhost:5000/base/{codename}:1"
+            .parse::<BaseRef>()
+            .unwrap();
+        let filled = registry.filled(Some("focal"), None).unwrap();
+        assert_eq!(filled.to_string(), "localhost:5000/base/focal:1");
+        for (codename, architecture, what) in [
+            (None, Some("amd64"), "codename of the package"),
+            (Some(""), Some("amd64"), "codename of the package"),
+            (Some("focal"), None, "architecture (--architecture)"),
+        ] {
+            let error = base.filled(codename, architecture).unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        // What is wrong without its placeholders is told at once.
+        assert!(parse("--base", "{codename}").is_err());
+        let plain = BaseRef::Rootfs(PathBuf::from("a"));
+        assert_eq!(plain.filled(None, None).unwrap(), plain);
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub enum ImageErrorKind {
         /// Why.
         problem: String,
     },
+    /// A value of the command line that cannot be used with this package.
+    #[error(transparent)]
+    Value(crate::args::ValueError),
     /// Nobody says what the base runs on.
     #[error("the architecture of the base is unknown")]
     UnknownArchitecture,
@@ -147,6 +150,7 @@ impl Fault for ImageError {
             | ImageErrorKind::NeedsRunning { .. }
             | ImageErrorKind::Time { .. } => Class::BadInput,
             ImageErrorKind::UnknownArchitecture
+            | ImageErrorKind::Value(_)
             | ImageErrorKind::NoTag { .. }
             | ImageErrorKind::LongTag { .. }
             | ImageErrorKind::Untagged { .. }
@@ -171,6 +175,9 @@ impl Fault for ImageError {
             }
             ImageErrorKind::NeedsRunning { .. } => {
                 "this program never runs code of the package or the base; build the image with a container engine instead"
+            }
+            ImageErrorKind::Value(_) => {
+                "pass --architecture, or a package whose control data names its codename"
             }
             ImageErrorKind::UnknownArchitecture => "pass --architecture",
             ImageErrorKind::NoTag { .. } => "pass --tag",

@@ -13,7 +13,7 @@ use fork_package::{
 };
 use fork_types::document::{FileRef, ImageBase, ImageDocument, PackagedFile};
 
-use crate::args::{Args, BaseRef, Tag};
+use crate::args::{Args, BaseRef, Tag, ValueError};
 use crate::describe::{Facts, attach};
 use crate::dpkg::{self, Database};
 use crate::error::{ImageError, ImageErrorKind};
@@ -31,6 +31,8 @@ const ARCHITECTURES: [(&str, &str); 7] = [
     ("riscv64", "riscv64"),
     ("s390x", "s390x"),
 ];
+/// Architecture that tags do not name.
+const DEFAULT_ARCHITECTURE: &str = "amd64";
 /// What a shell finds its programs by in an image made from a root file system.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -61,11 +63,16 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
     let payload = Payload::read(&args.deb, output.path())?;
     let seconds = args.source_date_epoch.unwrap_or(payload.mtime);
     let created = rfc3339(seconds)?;
-    let tag = match &args.tag {
-        Some(tag) => tag.clone(),
-        None => default_tag(&payload)?,
+    let args = &Args {
+        base: args
+            .base
+            .filled(
+                payload.control.get("Codename"),
+                args.architecture.as_deref(),
+            )
+            .map_err(ImageErrorKind::Value)?,
+        ..args.clone()
     };
-    check_length(tag.tag())?;
 
     let layout = LayoutWriter::create(output.path())?;
     note("copying the base");
@@ -74,6 +81,11 @@ pub fn package(args: &Args, note: &dyn Fn(&str)) -> Result<ImageDocument, ImageE
     let tree = Tree::read(&base.sources, dpkg::is_needed)?;
     let database = Database::read(&tree)?;
     settle_architecture(args, &database, &mut base)?;
+    let tag = match &args.tag {
+        Some(tag) => tag.clone(),
+        None => default_tag(&payload, &base.config.architecture)?,
+    };
+    check_length(tag.tag())?;
     database.check(&payload)?;
 
     note("writing the layer");
@@ -194,8 +206,9 @@ fn archive_paths(args: &Args, output: &StagedDir) -> Result<Option<(PathBuf, Str
     Ok(Some((path.clone(), name)))
 }
 
-/// `<version>-<codename>-<network>`, as upstream tags its network images.
-fn default_tag(payload: &Payload) -> Result<Tag, ImageError> {
+/// `<version>-<codename>-<network>`, as upstream tags its network images; with the architecture behind
+/// it where that is another one than upstream's, because one tag names one image.
+fn default_tag(payload: &Payload, architecture: &str) -> Result<Tag, ImageError> {
     let mut parts = vec![payload.version.as_str()];
     parts.extend(
         payload
@@ -214,6 +227,9 @@ fn default_tag(payload: &Payload) -> Result<Tag, ImageError> {
             .map(|one| one.network.as_str())
             .or(network),
     );
+    if architecture != DEFAULT_ARCHITECTURE {
+        parts.push(architecture);
+    }
     parts.join("-").parse().map_err(|_| {
         ImageErrorKind::NoTag {
             version: payload.version.to_string(),
@@ -249,6 +265,11 @@ impl Base {
                 Self::copy("docker-archive", image, layout)
             }
             BaseRef::Rootfs(path) => Self::from_rootfs(path, args, layout, seconds, note),
+            // Filled before.
+            BaseRef::Pattern(pattern) => Err(ImageErrorKind::Value(ValueError::Base {
+                found: pattern.clone(),
+            })
+            .into()),
             BaseRef::Registry(reference) => {
                 let scratch = tempfile::tempdir_in(scratch)
                     .map_err(|source| FsError::io(Operation::CreateDirectory, scratch, source))?;
@@ -337,12 +358,7 @@ fn settle_architecture(
     match own {
         Some(own) if own != base.config.architecture => Err(ImageErrorKind::Mismatch {
             what: "architecture (as dpkg's database says)",
-            path: match &args.base {
-                BaseRef::Oci(path) | BaseRef::DockerArchive(path) | BaseRef::Rootfs(path) => {
-                    path.clone()
-                }
-                BaseRef::Registry(reference) => reference.to_string().into(),
-            },
+            path: args.base.to_string().into(),
             expected: base.config.architecture.clone(),
             found: own,
         }

@@ -17,6 +17,7 @@
     )
 )]
 
+mod annotation;
 mod args;
 mod commands;
 mod describe;

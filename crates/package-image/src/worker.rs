@@ -18,6 +18,7 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let document = package(&self, &|text| context.note(text))?;
+        context.annotate(|| crate::annotation::table(&document));
         context.emit(&human(&document), &document)?;
         Ok(())
     }

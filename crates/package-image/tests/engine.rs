@@ -249,3 +249,51 @@ fn the_engine_runs_what_was_made() {
     engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
     check_inside(&engine, "third:1", &document);
 }
+
+/// The image in which the steps of the pipeline run is made with our own tools; everything a step calls
+/// starts in it.
+#[test]
+fn the_workers_run_in_their_image() {
+    if !have(&["dockerd", "docker", "jq", "strip", "dpkg-deb"]) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let archive = root.join("workers.tar");
+    let digest = run(Command::new(project.join("scripts/make-worker-image"))
+        .arg(root.join("image"))
+        .arg(format!("rootfs:{}", rootfs().display()))
+        .arg("--docker-archive")
+        .arg(&archive)
+        .env("WORKERS_BUILT", "1")
+        .env("SOURCE_DATE_EPOCH", "1788458400"));
+    assert!(digest.starts_with("sha256:"), "{digest}");
+
+    let engine = Engine::start();
+    engine.docker(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+    let document = fs::read_to_string(root.join("image/image.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let name = format!("forkpack:{}", document["tag"].as_str().unwrap());
+    // Every worker that the pipelines call, by the words they call it with.
+    let mut called = Vec::new();
+    for entry in fs::read_dir(project.join("pipeline")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "yml") {
+            called.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    let called = called.join("\n");
+    let mut script = String::new();
+    for crate_name in fs::read_dir(project.join("crates")).unwrap() {
+        let crate_name = crate_name.unwrap();
+        let worker = crate_name.file_name().into_string().unwrap();
+        let is_binary = crate_name.path().join("src/main.rs").exists();
+        if is_binary && called.contains(&format!("{worker} ")) {
+            script.push_str(&format!("{worker} --help >/dev/null; echo {worker};"));
+        }
+    }
+    let answered = engine.inside(&name, &["/bin/bash", "-e", "-c", &script]);
+    assert!(answered.lines().count() >= 7, "{answered}");
+    assert!(answered.contains("migrate-ledger"), "{answered}");
+}

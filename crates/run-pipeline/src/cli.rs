@@ -20,6 +20,7 @@ use crate::memory::available_bytes;
 use crate::pipeline::{Pipeline, Plan};
 use crate::preview::preview;
 use crate::process::LineSink;
+use crate::rehearse::RehearsalArgs;
 use crate::report::BUDGET_MINUTES;
 use crate::run::{Options, Reuse, run};
 use crate::slots::Slots;
@@ -116,10 +117,16 @@ pub struct Args {
     /// nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// A made-up fork.
+    #[command(flatten)]
+    pub rehearsal: RehearsalArgs,
     /// How to print the result on standard output.
     #[arg(long, value_enum, default_value_t, env = "FORKPACK_FORMAT")]
     pub format: Format,
 }
+
+/// Variable with the directory of the pipeline file, unless it is set.
+const DIRECTORY_VARIABLE: &str = "PIPELINE_DIRECTORY";
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -148,7 +155,17 @@ impl Args {
         let live = Live::new(stderr, io::stderr().is_terminal() && !self.plain);
         let sink = live.sink();
         let pipeline = Pipeline::load(&self.file)?;
-        let environment = self.environment(&pipeline, &here, sink);
+        let program = std::env::current_exe()
+            .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
+        let mut environment = self.environment(&pipeline, &here, sink);
+        if self.rehearsal.rehearse {
+            let output = here.join(&self.output);
+            self.prepare_output(&output, self.resume)?;
+            let programs = program.parent().unwrap_or(Path::new("/"));
+            let note = |text: &str| sink.line("run-pipeline", text.as_bytes());
+            let rehearsal = &self.rehearsal;
+            rehearsal.prepare(&output, programs, &mut environment, &note)?;
+        }
         let plan = pipeline.resolve(&environment)?;
         let output = here.join(&self.output);
         let layout = Layout {
@@ -176,7 +193,9 @@ impl Args {
         };
         answers.forget(&reuse.again);
         answers.give(&self.given(), &known)?;
-        self.prepare_output(&output, &reuse)?;
+        if !self.rehearsal.rehearse {
+            self.prepare_output(&output, reuse.output)?;
+        }
         let options = Options {
             output: output.clone(),
             jobs: self.jobs.map_or_else(processors, usize::from),
@@ -187,12 +206,17 @@ impl Args {
             memory_bytes: self.memory.or_else(available_bytes),
             slots: self.slots(&plan, &environment, &here, sink),
             environment,
-            program: std::env::current_exe()
-                .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?,
+            program,
         };
         let report = run(&plan, &options, &live, stop)?;
         let text = match self.format {
-            Format::Human => report.table(&output.display().to_string()),
+            Format::Human => {
+                let mut text = report.table(&output.display().to_string());
+                if self.rehearsal.rehearse {
+                    text.push_str(&self.rehearsal.verdict(&report));
+                }
+                text
+            }
             Format::Json => json(&report)?,
         };
         print(stdout, &text)?;
@@ -205,6 +229,12 @@ impl Args {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         environment.extend(self.env.iter().cloned());
+        // Where steps that upload more of them find pipeline files; on Buildkite, in the checkout.
+        if let Some(directory) = here.join(&self.file).parent().and_then(Path::to_str) {
+            environment
+                .entry(DIRECTORY_VARIABLE.to_owned())
+                .or_insert_with(|| directory.to_owned());
+        }
         let names: BTreeSet<String> = pipeline
             .variables()
             .into_iter()
@@ -309,12 +339,13 @@ impl Args {
         Ok((plan, reuse))
     }
 
-    fn prepare_output(&self, output: &Path, reuse: &Reuse) -> Result<(), PipelineError> {
+    /// Makes the output directory one to begin in, or to go on in.
+    fn prepare_output(&self, output: &Path, go_on: bool) -> Result<(), PipelineError> {
         let layout = Layout {
             output: output.to_owned(),
         };
         if fork_fs::exists(output) && !fork_fs::sorted_names(output)?.is_empty() {
-            if reuse.output {
+            if go_on {
                 if fork_fs::exists(&layout.state()) {
                     return Ok(());
                 }
@@ -346,7 +377,8 @@ impl Args {
                 history.write(&layout)?;
             }
         }
-        Ok(fork_fs::create_dir_all(output)?)
+        // With it, whoever is killed from here on can go on.
+        Ok(fork_fs::create_dir_all(&layout.state())?)
     }
 }
 
@@ -362,7 +394,11 @@ fn absolute(value: &str, here: &Path) -> Option<String> {
         return None;
     }
     let full: PathBuf = here.join(path).components().collect();
-    if !fork_fs::exists(&full) {
+    // With a placeholder, such as `{codename}`, what is before it must be there.
+    let known = path.split_once('{').map_or(path, |(before, _)| {
+        before.rsplit_once('/').map_or("", |(parent, _)| parent)
+    });
+    if !fork_fs::exists(&here.join(known)) {
         return None;
     }
     Some(format!("{prefix}{}", full.to_str()?))
@@ -468,6 +504,11 @@ mod tests {
             Some("rootfs:@/devnet/base")
         );
         assert_eq!(expect("rootfs:devnet").as_deref(), Some("rootfs:@/devnet"));
+        assert_eq!(
+            expect("rootfs:devnet/{codename}-{architecture}").as_deref(),
+            Some("rootfs:@/devnet/{codename}-{architecture}")
+        );
+        assert_eq!(expect("rootfs:missing/{codename}"), None);
         assert_eq!(expect("devnet/missing"), None);
         assert_eq!(expect("https://example.org/a"), None);
         assert_eq!(expect("/"), None);

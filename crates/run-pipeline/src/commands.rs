@@ -19,8 +19,10 @@ use crate::pipeline::{Pipeline, Plan, Step};
 ///
 /// Bash carries out builtins itself. Those that reach beyond the shell are taken away, so that they
 /// are printed like any command, and the rest runs in a restricted shell: no output is redirected to
-/// a file, nothing is started by its path, `PATH` stays as it is.
+/// a file, nothing is started by its path, `PATH` stays as it is. Directories that commands would have
+/// made are not there, so `cd` stays.
 const PREAMBLE: &str = r#"PATH=/nonexistent
+cd() { :; }
 command_not_found_handle() { printf '%d\0' "$#"; printf '%s\0' "$@"; }
 readonly PATH SHELL ENV BASH_ENV HISTFILE
 enable -n kill history fc suspend ulimit umask enable

@@ -119,6 +119,14 @@ pub enum PipelineErrorKind {
         /// What is wrong.
         reason: String,
     },
+    /// What a rehearsal needs could not be made up.
+    #[error("`{program}` could not make what the rehearsal needs: {problem}")]
+    Rehearsal {
+        /// The program beside this one.
+        program: &'static str,
+        /// What it said.
+        problem: String,
+    },
     /// An option that contradicts itself.
     #[error("{reason}")]
     Usage {
@@ -187,6 +195,7 @@ impl Fault for PipelineError {
             | PipelineErrorKind::Unlisted { .. } => Class::BadInput,
             PipelineErrorKind::NoResult { .. } => Class::Usage,
             PipelineErrorKind::Shell { .. }
+            | PipelineErrorKind::Rehearsal { .. }
             | PipelineErrorKind::Busy { .. }
             | PipelineErrorKind::Orphan { .. } => Class::Environment,
         }
@@ -208,6 +217,9 @@ impl Fault for PipelineError {
             }
             PipelineErrorKind::Orphan { group } => {
                 return Some(format!("look at it with `ps -g {group}`, then run again"));
+            }
+            PipelineErrorKind::Rehearsal { .. } => {
+                "build the whole workspace (`cargo build --release --workspace`): the program must lie beside this one"
             }
             PipelineErrorKind::NoResult { .. } => "run with --resume, which makes it first",
             PipelineErrorKind::Yaml { .. }

@@ -41,12 +41,13 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
     let graph: Vec<String> = plan
         .steps
         .iter()
-        .map(|step| format!("{} <- {}", step.key, step.depends_on.join(" ")))
+        .map(|step| format!("{} <- {}", step.step, step.depends_on.join(" ")))
         .collect();
     assert_eq!(
         graph,
         [
-            "import <- ",
+            "check-env <- ",
+            "import <- check-env",
             "migrate-ledgers <- import",
             "generate-network-config <- import migrate-ledgers",
             "package-deb <- generate-network-config",
@@ -55,6 +56,7 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
             "verify-image <- import package-image",
             "manifest <- import migrate-ledgers generate-network-config package-deb package-image \
              verify-package verify-image",
+            "facts <- manifest",
         ]
     );
 }
@@ -72,7 +74,7 @@ fn time_limits_along_the_longest_path_fit_the_budget() {
             .max()
             .unwrap_or(0);
         let limit = step.timeout.expect("every step has a limit").as_secs();
-        ends.insert(step.key.clone(), start + limit);
+        ends.insert(step.step.clone(), start + limit);
     }
     let longest = ends.values().max().unwrap();
     assert!(*longest <= 6 * 60 * 60, "{longest} s");
@@ -82,7 +84,18 @@ fn time_limits_along_the_longest_path_fit_the_budget() {
 fn optional_inputs_appear_only_when_given() {
     let lines = |more: &[(&str, &str)]| -> Vec<String> {
         let all = commands(&pipeline(), &environment(more)).unwrap();
-        all.iter().map(|command| command.join(" ")).collect()
+        let all: Vec<String> = all.iter().map(|command| command.join(" ")).collect();
+        // Every step ends by handing on what it noted.
+        let (notes, all): (Vec<String>, _) = all
+            .into_iter()
+            .partition(|line| line.starts_with("pipeline-step annotate "));
+        assert_eq!(notes.len(), 10);
+        assert!(notes.iter().all(|line| line.ends_with("--status 0")));
+        let (first, rest) = all.split_first().unwrap();
+        assert_eq!(first, "pipeline-step check-env --output environment");
+        let (last, rest) = rest.split_last().unwrap();
+        assert!(last.starts_with("pipeline-step facts --candidate candidate "));
+        rest.to_vec()
     };
     let export = lines(&[("FORK_CONFIG_URL", "f.json")]);
     assert_eq!(export.len(), 8);
@@ -131,11 +144,11 @@ fn optional_inputs_appear_only_when_given() {
     );
     assert_eq!(
         export[5],
-        "verify-package --deb deb --candidate candidate --network devnet --prefork-config https://example.org/prefork.json --store-reading rocksdb --output report"
+        "verify-package --deb deb/bookworm --candidate candidate --network devnet --prefork-config https://example.org/prefork.json --store-reading rocksdb --output report/bookworm"
     );
     assert_eq!(
         export[7],
-        "sign-release manifest --candidate candidate --ledgers ledgers/genesis --ledgers ledgers/staking --ledgers ledgers/next --network-config network-config --deb deb --image image --report report --report image-report --output manifest"
+        "sign-release manifest --candidate candidate --ledgers ledgers/genesis --ledgers ledgers/staking --ledgers ledgers/next --network-config network-config --deb deb/* --image image/* --report report/* image-report/* --output manifest"
     );
     let signed = lines(&[
         ("FORK_CONFIG_URL", "f.json"),
@@ -145,7 +158,7 @@ fn optional_inputs_appear_only_when_given() {
     assert_eq!(
         signed[8..],
         [
-            "sign-release sign --manifest manifest/manifest.json --artifacts ledgers/genesis ledgers/staking ledgers/next network-config deb image --key /k e y --output manifest/manifest.intoto.json"
+            "sign-release sign --manifest manifest/manifest.json --artifacts ledgers/genesis ledgers/staking ledgers/next network-config deb/* image/* --key /k e y --output manifest/manifest.intoto.json"
         ]
     );
 }
@@ -168,18 +181,82 @@ fn values_reach_the_workers_unchanged() {
 }
 
 #[test]
-fn is_a_valid_buildkite_pipeline() {
-    let output = Command::new(root().join("scripts/check-pipeline-schema"))
-        .output()
-        .unwrap();
-    // 6: the machine lacks Python or the network. That is excusable on a desk, not in CI.
-    if output.status.code() == Some(6) && std::env::var_os("CI").is_none() {
-        return;
+fn all_are_valid_buildkite_pipelines() {
+    let mut files = 0;
+    for entry in std::fs::read_dir(root().join("pipeline")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "yml") {
+            continue;
+        }
+        files += 1;
+        let output = Command::new(root().join("scripts/check-pipeline-schema"))
+            .arg(&path)
+            .output()
+            .unwrap();
+        // 6: the machine lacks Python or the network. That is excusable on a desk, not in CI.
+        if output.status.code() == Some(6) && std::env::var_os("CI").is_none() {
+            return;
+        }
+        assert!(
+            output.status.success(),
+            "{}: {}{}",
+            path.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+    assert!(files >= 4, "{files}");
+}
+
+/// Only what may go away by itself is tried again: the workers' class for the environment, a lost or
+/// stopped agent, an engine that could not start. Plugins are pinned, and a step that signs is alone.
+#[test]
+fn retries_are_for_the_environment_and_plugins_are_pinned() {
+    for entry in std::fs::read_dir(root().join("pipeline")).unwrap() {
+        let path = entry.unwrap().path();
+        let environment = environment(&[("CANDIDATE_STORE", "store")]);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        // A part of a pipeline lacks the steps that it depends on.
+        let is_part = path.ends_with("sharded-migration.yml");
+        if is_part {
+            text = text.replace("steps:\n", "steps:\n  - { key: import, command: x }\n");
+        }
+        let pipeline = Pipeline::parse(text.as_bytes()).unwrap();
+        let plan = pipeline.resolve(&environment).unwrap();
+        let own = |step: &&run_pipeline::Step| !(is_part && step.key == "import");
+        for step in plan
+            .steps
+            .iter()
+            .filter(own)
+            .filter(|step| step.gate.is_none())
+        {
+            let place = format!("{}: {}", path.display(), step.key);
+            let retried: Vec<Option<i64>> =
+                step.retries.iter().map(|retry| retry.exit_status).collect();
+            let expected = [6, -1, 255, 125].map(Some);
+            assert_eq!(retried, expected, "{place}");
+            assert!(
+                step.in_container,
+                "{place} does not run in the pinned image"
+            );
+            assert!(step.timeout.is_some(), "{place} has no limit");
+        }
+        for line in text
+            .lines()
+            .filter(|line| line.trim().starts_with("- docker#"))
+        {
+            assert_eq!(line.trim(), "- docker#v5.13.0:", "{}", path.display());
+        }
+    }
+    let plan = pipeline().resolve(&environment(&[])).unwrap();
+    let manifest = plan
+        .steps
+        .iter()
+        .find(|step| step.key == "manifest")
+        .unwrap();
+    let alone = manifest.concurrency.as_ref().unwrap();
+    assert_eq!(
+        (alone.limit, alone.group.as_str()),
+        (1, "forkpack/manifest/devnet")
     );
 }

@@ -119,6 +119,7 @@ steps:
       - buildkite-agent meta-data set done yes
       - test "$(buildkite-agent meta-data get done)" = yes
       - buildkite-agent annotate hello --style info
+      - echo "from a file" | buildkite-agent annotate --context file --style success
     artifact_paths: result/*
 "#,
     );
@@ -135,6 +136,7 @@ steps:
     assert!(run.stdout().contains("% of the 6 h budget"));
     let log = fs::read_to_string(context.path("out/logs/use.log")).unwrap();
     assert!(log.contains("hello"), "{log}");
+    assert!(log.contains("note file [success]: from a file"), "{log}");
     let report = context.report();
     assert_eq!(report["steps"][0]["artifacts"][1]["path"], "data/x/1");
     assert_eq!(report["steps"][0]["artifacts"][1]["bytes"], 4);

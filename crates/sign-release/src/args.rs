@@ -58,13 +58,13 @@ pub struct ManifestArgs {
     #[arg(long, value_name = "DIR")]
     pub network_config: PathBuf,
 
-    /// What `package-deb` wrote
-    #[arg(long, value_name = "DIR")]
-    pub deb: PathBuf,
+    /// What `package-deb` wrote; one directory for each codename, if there are several
+    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    pub deb: Vec<PathBuf>,
 
-    /// What `package-image` wrote
-    #[arg(long, value_name = "DIR")]
-    pub image: Option<PathBuf>,
+    /// What `package-image` wrote; one directory for each codename and architecture
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub image: Vec<PathBuf>,
 
     /// What `verify-package` wrote, for the package and for the image [default: the statement says
     /// that they are not verified]

@@ -130,11 +130,13 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// What is inside a package.
-pub(crate) fn check_deb(directory: &Path, document: &DebDocument) -> Result<(), SignError> {
+/// What is inside a package; gives the codename in its control data.
+pub(crate) fn check_deb(directory: &Path, document: &DebDocument) -> Result<String, SignError> {
     let path = fork_fs::child(directory, &document.file.name)?;
     let mut contents = Contents::new(&document.contents, directory.join("deb.json"), path.clone());
-    let payload_sha256 = DebReader::open(&path)?.read_data(|entry, content| {
+    let deb = DebReader::open(&path)?;
+    let codename = deb.control().get("Codename").unwrap_or_default().to_owned();
+    let payload_sha256 = deb.read_data(|entry, content| {
         let name = format!("/{}", entry.path);
         if entry.kind == DataEntryKind::Directory || contents.file(&name, content)? {
             return Ok(());
@@ -145,7 +147,8 @@ pub(crate) fn check_deb(directory: &Path, document: &DebDocument) -> Result<(), 
         let what = "SHA-256 of the uncompressed data".to_owned();
         return Err(contents.mismatch(what, &document.payload_sha256, &payload_sha256));
     }
-    contents.none_missing()
+    contents.none_missing()?;
+    Ok(codename)
 }
 
 /// What identifies an image.
@@ -156,6 +159,7 @@ pub(crate) struct Layout {
     pub(crate) diff_id: String,
     /// Digests of the manifests that are attached to it (SBOM, provenance), `sha256:…`, sorted.
     pub(crate) attachments: Vec<String>,
+    pub(crate) architecture: String,
 }
 
 /// Manifest, config and every layer of an image as they lie on the disk, and the package's files in
@@ -226,6 +230,7 @@ fn read_layout(directory: &Path) -> Result<(Layout, Image), SignError> {
         manifest_sha256: image.digest.hex().to_owned(),
         diff_id: diff_id.unwrap_or_default(),
         attachments,
+        architecture: image.config.architecture.clone(),
     };
     Ok((layout, image))
 }
@@ -284,16 +289,16 @@ pub fn check_artifacts(
     directories: &[PathBuf],
     note: &dyn Fn(&str),
 ) -> Result<Vec<CheckedArtifact>, SignError> {
-    let image = statement.predicate().image.as_ref();
+    let manifest = statement.predicate();
     let mut checked = Vec::new();
     for subject in statement.subjects() {
-        let is_image = image.is_some_and(|image| image.name == subject.name);
+        let is_image = manifest.images().any(|image| image.name == subject.name);
         let mut found = Found::Missing;
         for directory in directories {
             let one = if is_image {
-                check_layout(subject, directory, note)?
+                check_layout(statement, subject, directory, note)?
             } else {
-                check_file(subject, directory, note)?
+                check_file(statement, subject, directory, note)?
             };
             match one {
                 Found::Missing => {}
@@ -312,12 +317,24 @@ pub fn check_artifacts(
     Ok(checked)
 }
 
+/// Whether what was found is another subject: files of packages for several distributions have one
+/// name, and every image is found where any of them is looked for.
+fn is_another(statement: &Statement<Manifest>, subject: &Subject, sha256: &str) -> bool {
+    let others = statement.subjects().iter();
+    let mut others = others.filter(|other| other.name != subject.name);
+    let is_it = |other: &Subject| other.digest.get("sha256").is_some_and(|one| one == sha256);
+    subject.name.contains('/') && !is_it(subject) && others.any(is_it)
+}
+
 fn check_file(
+    statement: &Statement<Manifest>,
     subject: &Subject,
     directory: &Path,
     note: &dyn Fn(&str),
 ) -> Result<Found, SignError> {
-    let path = fork_fs::child(directory, &subject.name)?;
+    // `CODENAME/FILE`, where there are several.
+    let name = subject.name.rsplit('/').next().unwrap_or_default();
+    let path = fork_fs::child(directory, name)?;
     // An empty directory name is the statement's affair, a missing directory the caller's.
     fork_fs::sorted_names(directory)?;
     if !fork_fs::exists(&path) {
@@ -325,6 +342,9 @@ fn check_file(
     }
     note(&format!("hashing {}", subject.name));
     let found = digests(&path)?;
+    if is_another(statement, subject, &found.sha256) {
+        return Ok(Found::Missing);
+    }
     let problem = subject.digest.iter().find_map(|(algorithm, expected)| {
         let found = match algorithm.as_str() {
             "sha256" => &found.sha256,
@@ -341,6 +361,7 @@ fn check_file(
 }
 
 fn check_layout(
+    statement: &Statement<Manifest>,
     subject: &Subject,
     directory: &Path,
     note: &dyn Fn(&str),
@@ -366,6 +387,9 @@ fn check_layout(
         }
         Err(error) => return Err(error),
     };
+    if is_another(statement, subject, &layout.manifest_sha256) {
+        return Ok(Found::Missing);
+    }
     let expected = subject.digest.get("sha256").cloned().unwrap_or_default();
     if layout.manifest_sha256 == expected {
         let attached = serde_json::Value::from(layout.attachments);

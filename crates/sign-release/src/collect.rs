@@ -18,6 +18,7 @@ use crate::manifest::{
     ManifestInput, ManifestLedger, ManifestNetwork, ManifestPackage, PREDICATE_TYPE, VERSION,
     Verdict,
 };
+use crate::products;
 use crate::report::Report;
 
 /// The directories of a release.
@@ -29,20 +30,20 @@ pub struct Release<'a> {
     pub ledgers: &'a [PathBuf],
     /// What `generate-network-config` wrote.
     pub network_config: &'a Path,
-    /// What `package-deb` wrote.
-    pub deb: &'a Path,
-    /// What `package-image` wrote.
-    pub image: Option<&'a Path>,
+    /// What `package-deb` wrote, for each distribution.
+    pub debs: &'a [PathBuf],
+    /// What `package-image` wrote, for each distribution and architecture.
+    pub images: &'a [PathBuf],
     /// What `verify-package` wrote.
     pub reports: &'a [PathBuf],
 }
 
 /// A document and where it stands.
-struct Placed<D> {
-    document: D,
-    sha256: String,
-    directory: PathBuf,
-    path: PathBuf,
+pub(crate) struct Placed<D> {
+    pub(crate) document: D,
+    pub(crate) sha256: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl<D: Document> Placed<D> {
@@ -57,7 +58,7 @@ impl<D: Document> Placed<D> {
     }
 
     /// The file the document names, which must be what the document says.
-    fn subject(&self, file: &FileRef) -> Result<Subject, SignError> {
+    pub(crate) fn subject(&self, file: &FileRef) -> Result<Subject, SignError> {
         fork_fs::verify_file_ref(&self.directory, file)?;
         Ok(subject(file))
     }
@@ -69,18 +70,18 @@ fn subject(file: &FileRef) -> Subject {
     subject
 }
 
-fn annotate(subject: &mut Subject, name: &str, value: impl Into<serde_json::Value>) {
+pub(crate) fn annotate(subject: &mut Subject, name: &str, value: impl Into<serde_json::Value>) {
     subject.annotations.insert(name.to_owned(), value.into());
 }
 
 /// Compares what two documents say.
-struct Sides<'a> {
-    expected_in: &'a Path,
-    found_in: &'a Path,
+pub(crate) struct Sides<'a> {
+    pub(crate) expected_in: &'a Path,
+    pub(crate) found_in: &'a Path,
 }
 
 impl Sides<'_> {
-    fn same<T: ToString + ?Sized>(
+    pub(crate) fn same<T: ToString + ?Sized>(
         &self,
         what: impl Into<String>,
         expected: &T,
@@ -113,11 +114,8 @@ pub fn collect(
     let candidate = Placed::<Candidate>::read(release.candidate)?;
     let network = Placed::<NetworkDocument>::read(release.network_config)?;
     let ledgers = read_ledgers(release.ledgers)?;
-    let deb = Placed::<DebDocument>::read(release.deb)?;
-    let image = release
-        .image
-        .map(Placed::<ImageDocument>::read)
-        .transpose()?;
+    let debs = read_all::<DebDocument>(release.debs)?;
+    let images = read_all::<ImageDocument>(release.images)?;
     let reports = release
         .reports
         .iter()
@@ -148,21 +146,25 @@ pub fn collect(
         subjects.push(one);
     }
     check_sources(&network, &ledgers)?;
-    note("checking the package");
-    check_deb(&network, &ledgers, &deb)?;
-    subjects.push(deb_subject(&deb)?);
     let mut verdicts = Verdicts::new(&reports, &candidate)?;
-    let package = package(&deb, &mut verdicts);
-    let image = match &image {
-        None => None,
-        Some(image) => {
-            note("checking the image");
-            Some(add_image(&deb, image, &mut verdicts, &mut subjects)?)
-        }
-    };
+    let (packages, images) = products::collect(
+        &network,
+        &ledgers,
+        (&debs, &images),
+        &mut verdicts,
+        &mut subjects,
+        note,
+    )?;
     verdicts.none_left()?;
-    let manifest = manifest(&candidate, &network, &ledgers, package, image)?;
+    let manifest = manifest(&candidate, &network, &ledgers, packages, images)?;
     Statement::new(PREDICATE_TYPE, subjects, manifest).map_err(SignError::Write)
+}
+
+fn read_all<D: Document>(directories: &[PathBuf]) -> Result<Vec<Placed<D>>, SignError> {
+    directories
+        .iter()
+        .map(|directory| Placed::read(directory))
+        .collect()
 }
 
 fn read_ledgers(directories: &[PathBuf]) -> Result<Vec<Placed<LedgerDocument>>, SignError> {
@@ -307,123 +309,20 @@ fn check_sources(
     sides.same("whether every source was verified", &verified, &found)
 }
 
-/// That the package was made from this config, and holds it and these tarballs.
-fn check_deb(
-    network: &Placed<NetworkDocument>,
-    ledgers: &[Placed<LedgerDocument>],
-    deb: &Placed<DebDocument>,
-) -> Result<(), SignError> {
-    let sides = Sides {
-        expected_in: &deb.path,
-        found_in: &network.path,
-    };
-    let document = &deb.document;
-    sides.same(
-        "SHA-256 of the network document",
-        &document.network_document_sha256,
-        &network.sha256,
-    )?;
-    let sides = Sides {
-        expected_in: &network.path,
-        found_in: &deb.path,
-    };
-    let config = &network.document;
-    sides.same("network", &config.network, &document.network)?;
-    let (expected, found) = (config.sources_verified, document.sources_verified);
-    sides.same("whether every source was verified", &expected, &found)?;
-    let mut expected: BTreeMap<String, &str> = ledgers
-        .iter()
-        .map(|ledger| &ledger.document.tarball.file)
-        .map(|file| (file.name.clone(), file.sha256.as_str()))
-        .collect();
-    let name = &config.network;
-    expected.insert(format!("{name}.json"), &config.config.sha256);
-    let own = format!("config_{}.json", document.git_hash);
-    expected.insert(own, &config.config.sha256);
-    expected.insert(format!("{name}.old.json"), &config.prefork_config.sha256);
-    for (name, sha256) in expected {
-        let path = format!("{}/{name}", artifacts::DATA_DIRECTORY);
-        let found = document.contents.iter().find(|file| file.path == path);
-        let found = found.map_or("missing", |file| file.sha256.as_str());
-        sides.same(format!("SHA-256 of `{path}`"), sha256, found)?;
-    }
-    Ok(())
-}
-
-fn deb_subject(deb: &Placed<DebDocument>) -> Result<Subject, SignError> {
-    let document = &deb.document;
-    let mut subject = deb.subject(&document.file)?;
-    artifacts::check_deb(&deb.directory, document)?;
-    annotate(
-        &mut subject,
-        "payload_sha256",
-        document.payload_sha256.clone(),
-    );
-    Ok(subject)
-}
-
-fn package(deb: &Placed<DebDocument>, verdicts: &mut Verdicts<'_>) -> ManifestPackage {
-    let document = &deb.document;
-    ManifestPackage {
-        file: document.file.name.clone(),
-        name: document.package.clone(),
-        version: document.package_version.clone(),
-        architecture: document.architecture.clone(),
-        git_hash: document.git_hash.clone(),
-        source_date_epoch: document.source_date_epoch,
-        verification: verdicts.take("deb", &document.file.sha256),
-    }
-}
-
-fn add_image(
-    deb: &Placed<DebDocument>,
-    image: &Placed<ImageDocument>,
-    verdicts: &mut Verdicts<'_>,
-    subjects: &mut Vec<Subject>,
-) -> Result<ManifestImage, SignError> {
-    let document = &image.document;
-    let sides = Sides {
-        expected_in: &deb.path,
-        found_in: &image.path,
-    };
-    let (expected, found) = (&deb.document.file, &document.deb);
-    sides.same("SHA-256 of the package", &expected.sha256, &found.sha256)?;
-    let (expected, found) = (deb.document.sources_verified, document.sources_verified);
-    sides.same("whether every source was verified", &expected, &found)?;
-    let layout = artifacts::check_image(&image.directory, document)?;
-    let name = format!("image:{}", document.tag);
-    let mut subject = Subject::new(&name, layout.manifest_sha256.clone());
-    annotate(
-        &mut subject,
-        "config_digest",
-        document.config_digest.clone(),
-    );
-    annotate(&mut subject, "diff_id", layout.diff_id.clone());
-    if !layout.attachments.is_empty() {
-        annotate(&mut subject, "attachments", layout.attachments.clone());
-    }
-    subjects.push(subject);
-    if let Some(archive) = &document.docker_archive
-        && fork_fs::exists(&image.directory.join(&archive.name))
-    {
-        subjects.push(image.subject(archive)?);
-    }
-    Ok(ManifestImage {
-        verification: verdicts.take("oci", &layout.manifest_sha256),
-        name,
-        tag: document.tag.clone(),
-        base_digest: document.base.digest.clone(),
-        diff_id: layout.diff_id,
-    })
-}
-
 fn manifest(
     candidate: &Placed<Candidate>,
     network: &Placed<NetworkDocument>,
     ledgers: &[Placed<LedgerDocument>],
-    package: ManifestPackage,
-    image: Option<ManifestImage>,
+    packages: Vec<ManifestPackage>,
+    images: Vec<ManifestImage>,
 ) -> Result<Manifest, SignError> {
+    let version = if packages.len().max(images.len()) > 1 {
+        VERSION
+    } else {
+        1
+    };
+    let (mut packages, mut images) = (packages.into_iter(), images.into_iter());
+    let package = packages.next().ok_or(SignError::NoPackage)?;
     let (block, fork) = (&candidate.document.fork_block, &network.document.fork);
     let rule = match ledgers.first() {
         Some(ledger) => ledger.document.rule.clone(),
@@ -436,7 +335,7 @@ fn manifest(
     };
     Ok(Manifest {
         format: FORMAT.to_owned(),
-        version: VERSION,
+        version,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         network: ManifestNetwork {
             name: candidate.document.network.clone(),
@@ -475,7 +374,9 @@ fn manifest(
         sources_verified: network.document.sources_verified,
         overrides: overrides(&candidate.document, ledgers),
         package,
-        image,
+        image: images.next(),
+        further_packages: packages.collect(),
+        further_images: images.collect(),
     })
 }
 
@@ -513,7 +414,7 @@ fn overrides(candidate: &Candidate, ledgers: &[Placed<LedgerDocument>]) -> Vec<S
 }
 
 /// The reports that are not used up yet, by kind and digest of their subject.
-struct Verdicts<'a>(BTreeMap<(String, String), &'a Report>);
+pub(crate) struct Verdicts<'a>(BTreeMap<(String, String), &'a Report>);
 
 impl<'a> Verdicts<'a> {
     fn new(reports: &'a [Report], candidate: &Placed<Candidate>) -> Result<Self, SignError> {
@@ -541,7 +442,7 @@ impl<'a> Verdicts<'a> {
         Ok(Self(known))
     }
 
-    fn take(&mut self, kind: &str, sha256: &str) -> Verdict {
+    pub(crate) fn take(&mut self, kind: &str, sha256: &str) -> Verdict {
         let report = self.0.remove(&(kind.to_owned(), sha256.to_owned()));
         report.map_or_else(Verdict::none, Report::verdict)
     }

@@ -17,7 +17,7 @@ pub(crate) struct Difference {
 
 /// Facts in the order in which one follows from the other, so that the first difference is the cause
 /// of those after it.
-const ORDER: [(&str, &str); 12] = [
+const ORDER: [(&str, &str); 14] = [
     ("network", "the two were built for different networks"),
     (
         "fork_block",
@@ -58,6 +58,14 @@ const ORDER: [(&str, &str); 12] = [
     (
         "image",
         "an image follows from the package and its base: use the same base, or leave the image out on both sides",
+    ),
+    (
+        "further_packages",
+        "the two were built for different distributions",
+    ),
+    (
+        "further_images",
+        "the two were built for different distributions or architectures, or on other bases",
     ),
     ("tool_version", "use the same release of the tools"),
 ];

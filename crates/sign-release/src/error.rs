@@ -79,6 +79,19 @@ pub enum SignError {
         /// Which.
         role: Role,
     },
+    /// No package to make a statement about.
+    #[error("there is no package")]
+    NoPackage,
+    /// Two of what there can be one of.
+    #[error("there are two of the {what}: `{}` and `{}`", first.display(), second.display())]
+    Twice {
+        /// What it is.
+        what: String,
+        /// The first document.
+        first: PathBuf,
+        /// The second one.
+        second: PathBuf,
+    },
     /// Documents or files that do not belong together.
     #[error(
         "{what} is {found} in `{}`, expected {expected} as in `{}`",
@@ -206,9 +219,12 @@ impl Fault for SignError {
             | Self::Statement { .. }
             | Self::TooNew { .. }
             | Self::NoSubject { .. } => Class::BadInput,
-            Self::NoKey | Self::Roles { .. } | Self::TwoReports { .. } | Self::Exists { .. } => {
-                Class::Usage
-            }
+            Self::NoKey
+            | Self::NoPackage
+            | Self::Twice { .. }
+            | Self::Roles { .. }
+            | Self::TwoReports { .. }
+            | Self::Exists { .. } => Class::Usage,
             Self::Mismatch { .. }
             | Self::Failed { .. }
             | Self::Foreign { .. }
@@ -239,6 +255,8 @@ impl Fault for SignError {
             Self::Roles { .. } => {
                 "name the directories of the genesis, the staking and the next ledger, each once"
             }
+            Self::NoPackage => "pass what `package-deb` wrote with --deb",
+            Self::Twice { .. } => "pass one directory for each distribution and architecture",
             Self::Mismatch { .. } => {
                 "pass the directories of one run; if they are, a file was changed after its step wrote it"
             }

@@ -106,10 +106,9 @@ fn statement(path: &Path, payload: &[u8]) -> Result<Statement<Manifest>, SignErr
 fn unnamed(statement: &Statement<Manifest>) -> Option<&str> {
     let manifest = statement.predicate();
     let tarballs = manifest.ledgers.iter().map(|ledger| &ledger.tarball);
-    let image = manifest.image.as_ref().map(|image| &image.name);
     tarballs
-        .chain([&manifest.package.file])
-        .chain(image)
+        .chain(manifest.packages().map(|package| &package.file))
+        .chain(manifest.images().map(|image| &image.name))
         .map(String::as_str)
         .find(|name| statement.subject(name).is_none())
 }

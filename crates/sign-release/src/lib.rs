@@ -19,6 +19,7 @@
     )
 )]
 
+mod annotation;
 mod args;
 mod artifacts;
 mod collect;
@@ -27,6 +28,7 @@ mod error;
 mod files;
 mod keys;
 mod manifest;
+mod products;
 mod report;
 mod show;
 mod signing;

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 pub const PREDICATE_TYPE: &str = "https://github.com/forkpack/forkpack/manifest/v1";
 /// Value of the predicate's `format`.
 pub const FORMAT: &str = "forkpack.manifest";
-/// Newest version of the predicate this build reads, and the one it writes.
-pub const VERSION: u32 = 1;
+/// Newest version of the predicate this build reads. Written when there are several packages or images;
+/// a manifest of one package is still version 1.
+pub const VERSION: u32 = 2;
 
 /// The predicate: a fork on one page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,24 @@ pub struct Manifest {
     /// The image, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ManifestImage>,
+    /// Packages for further distributions, by codename: the same files under other control data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_packages: Vec<ManifestPackage>,
+    /// Images for further distributions and architectures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_images: Vec<ManifestImage>,
+}
+
+impl Manifest {
+    /// All packages; the first is `package`.
+    pub fn packages(&self) -> impl Iterator<Item = &ManifestPackage> {
+        std::iter::once(&self.package).chain(&self.further_packages)
+    }
+
+    /// All images; the first is `image`.
+    pub fn images(&self) -> impl Iterator<Item = &ManifestImage> {
+        self.image.iter().chain(&self.further_images)
+    }
 }
 
 /// A network.
@@ -147,6 +166,9 @@ pub struct ManifestPackage {
     pub version: String,
     /// Architecture.
     pub architecture: String,
+    /// Codename of the distribution, when there are packages for several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codename: Option<String>,
     /// First digits of the commit of the daemon that loads the config by itself.
     pub git_hash: String,
     /// Time of the files in it, seconds since 1970.
@@ -163,6 +185,12 @@ pub struct ManifestImage {
     pub name: String,
     /// Tag.
     pub tag: String,
+    /// Codename of the distribution it was made for, when there are several images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codename: Option<String>,
+    /// Architecture, when there are several images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// Manifest digest of the base, or of the layer made from a root file system: `sha256:…`.
     pub base_digest: String,
     /// Digest of our layer, uncompressed: `sha256:…`.
@@ -239,7 +267,7 @@ pub(crate) mod tests {
         };
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: 1,
             tool_version: "0.1.0".to_owned(),
             network: ManifestNetwork {
                 name: "devnet".to_owned(),
@@ -296,6 +324,7 @@ pub(crate) mod tests {
                 name: "mina-devnet-config".to_owned(),
                 version: "1".to_owned(),
                 architecture: "all".to_owned(),
+                codename: None,
                 git_hash: "0123abcd".to_owned(),
                 source_date_epoch: 7,
                 verification: passed(),
@@ -303,10 +332,14 @@ pub(crate) mod tests {
             image: Some(ManifestImage {
                 name: "image:1".to_owned(),
                 tag: "1".to_owned(),
+                codename: None,
+                architecture: None,
                 base_digest: format!("sha256:{}", "0c".repeat(32)),
                 diff_id: format!("sha256:{}", "0d".repeat(32)),
                 verification: passed(),
             }),
+            further_packages: Vec::new(),
+            further_images: Vec::new(),
         };
         let mut subjects = vec![
             Subject::new("a.deb", "0a".repeat(32)),

@@ -89,21 +89,22 @@ pub(crate) fn summary(statement: &Statement<Manifest>) -> String {
             ),
         );
     }
-    let package = &manifest.package;
-    row(
-        "package",
-        &format!(
-            "{} {} ({})",
-            package.name,
-            package.version,
-            package.verification.words()
-        ),
-    );
-    if let Some(image) = &manifest.image {
-        row(
-            "image",
-            &format!("{} ({})", image.tag, image.verification.words()),
-        );
+    for package in manifest.packages() {
+        let words = package.verification.words();
+        let (name, version) = (&package.name, &package.version);
+        let text = match &package.codename {
+            None => format!("{name} {version} ({words})"),
+            Some(codename) => format!("{name} {version} for {codename} ({words})"),
+        };
+        row("package", &text);
+    }
+    for image in manifest.images() {
+        let words = image.verification.words();
+        let text = match &image.architecture {
+            None => format!("{} ({words})", image.tag),
+            Some(architecture) => format!("{} for {architecture} ({words})", image.tag),
+        };
+        row("image", &text);
     }
     for one in &manifest.overrides {
         row("OVERRIDE", one);

@@ -33,8 +33,8 @@ impl ManifestArgs {
             candidate: &self.candidate,
             ledgers: &self.ledgers,
             network_config: &self.network_config,
-            deb: &self.deb,
-            image: self.image.as_deref(),
+            debs: &self.deb,
+            images: &self.image,
             reports: &self.report,
         };
         let statement = collect(&release, &|text| context.note(text))?;
@@ -53,6 +53,14 @@ impl ManifestArgs {
             written.file.display(),
             written.statement_sha256
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            None,
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }
@@ -88,6 +96,14 @@ impl SignArgs {
             written.file.display(),
             written.statement_sha256,
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            Some(secret.public().id().as_str()),
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }
@@ -120,6 +136,14 @@ impl MergeArgs {
             written.file.display(),
             written.statement_sha256,
         );
+        let [facts, subjects] = crate::annotation::tables(
+            written.statement,
+            &written.statement_sha256,
+            written.signatures,
+            None,
+        );
+        context.annotate(|| facts);
+        context.annotate(|| subjects);
         context.emit(&human, &written)?;
         Ok(())
     }

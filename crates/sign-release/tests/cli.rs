@@ -278,8 +278,8 @@ fn what_is_no_manifest_is_refused() {
     for (from, to, words) in [
         (
             "\"version\":1",
-            "\"version\":2",
-            "has version 2; this build reads up to 1",
+            "\"version\":3",
+            "has version 3; this build reads up to 2",
         ),
         (
             "forkpack.manifest",

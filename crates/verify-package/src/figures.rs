@@ -1,24 +1,13 @@
 //! Numbers, amounts and hashes as people read them.
 
+pub(crate) use fork_worker::text::grouped;
+
 /// Nanomina in one MINA.
 const NANOMINA_PER_MINA: u128 = 1_000_000_000;
 
 /// Characters of a hash that are shown at its beginning and at its end.
 const HEAD: usize = 10;
 const TAIL: usize = 6;
-
-/// A whole number with a comma every three digits.
-pub(crate) fn grouped(number: u128) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Nanomina, decimal text, as MINA. What is no number stays as it is.
 pub(crate) fn mina(nanomina: &str) -> String {

@@ -23,6 +23,7 @@
 )]
 
 mod against;
+mod annotation;
 mod args;
 mod checks;
 mod claims;

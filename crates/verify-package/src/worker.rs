@@ -35,6 +35,9 @@ impl Worker for Args {
 
     fn run(self, context: &Context) -> WorkerResult {
         let report = verify(&self, context)?;
+        let [facts, bad] = crate::annotation::tables(&report);
+        context.annotate(|| facts);
+        context.annotate(|| bad);
         context.emit(&human(&report, &self.output.output), &report)?;
         verdict(&report)?;
         Ok(())

@@ -15,5 +15,7 @@ mod bad_inputs;
 mod fixture;
 mod migrate;
 mod pipeline;
+mod runs;
+mod shards;
 mod signing;
 mod support;

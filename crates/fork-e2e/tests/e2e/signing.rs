@@ -585,3 +585,148 @@ fn nothing_that_was_changed_gets_a_statement() {
 fn another_root(place: &Place) -> Value {
     place.document("ledgers/genesis/ledger.json")["target"]["root"].clone()
 }
+
+/// Packages for several distributions, and images for them on two architectures, in one statement.
+#[test]
+fn several_distributions_are_one_release() {
+    let place = ALICE.build(|_| {});
+    let run = |name: &str, line: &[&str]| place.run(name, line);
+    let package = |codename: &str| {
+        let output = format!("debs/{codename}");
+        let mut line = vec!["--network-config", "config", "--version", "4.0.0"];
+        line.extend(["--git-hash", "abcdef01", "--codename", codename]);
+        line.extend(["--seed-list-url", "https://example.org/seeds.txt"]);
+        line.extend(["--ledgers", "ledgers/genesis", "ledgers/staking"]);
+        line.extend(["ledgers/next", "--output", &output]);
+        run("package-deb", &line).done();
+    };
+    for codename in ["noble", "bookworm"] {
+        package(codename);
+    }
+    for (codename, architecture) in [
+        ("bookworm", "amd64"),
+        ("noble", "amd64"),
+        ("noble", "arm64"),
+    ] {
+        let system = format!("bases/{codename}-{architecture}/var/lib/dpkg");
+        fs::create_dir_all(place.path(&system).join("info")).unwrap();
+        place.write(&format!("{system}/arch"), format!("{architecture}\n"));
+        let dpkg = "Package: dpkg\nStatus: install ok installed\nVersion: 1.21.22\n";
+        let status = format!("{dpkg}Architecture: {architecture}\n\n");
+        place.write(&format!("{system}/status"), status);
+        let deb = format!("debs/{codename}");
+        let output = format!("images/{codename}-{architecture}");
+        let mut line = vec!["--deb", deb.as_str(), "--architecture", architecture];
+        line.extend(["--base", "rootfs:bases/{codename}-{architecture}"]);
+        line.extend(["--output", &output]);
+        run("package-image", &line).done();
+    }
+    let manifest = |debs: &[&str], images: &[&str], output: &str| {
+        let mut line = RELEASE[..8].to_vec();
+        line.insert(0, "manifest");
+        line.extend(["--deb"].iter().chain(debs));
+        if !images.is_empty() {
+            line.extend(["--image"].iter().chain(images));
+        }
+        line.extend(["--output", output]);
+        run("sign-release", &line)
+    };
+    let debs = ["debs/noble", "debs/bookworm"];
+    let images = [
+        "images/noble-arm64",
+        "images/bookworm-amd64",
+        "images/noble-amd64",
+    ];
+    manifest(&debs, &images, "one").done();
+    let written = place.document("one/manifest.json");
+    let facts = &written["predicate"];
+    assert_eq!(facts["version"], 2);
+    assert_eq!(facts["package"]["codename"], "bookworm");
+    let file = place.document("debs/noble/deb.json")["file"]["name"].clone();
+    let file = file.as_str().unwrap();
+    let noble = format!("noble/{file}");
+    assert_eq!(facts["further_packages"][0]["file"], noble.as_str());
+    let network = facts["network"]["package_name"].as_str().unwrap();
+    let tags: Vec<&str> = [
+        &facts["image"],
+        &facts["further_images"][0],
+        &facts["further_images"][1],
+    ]
+    .map(|image| image["tag"].as_str().unwrap())
+    .to_vec();
+    assert_eq!(
+        tags,
+        [
+            format!("4.0.0-bookworm-{network}"),
+            format!("4.0.0-noble-{network}"),
+            format!("4.0.0-noble-{network}-arm64"),
+        ]
+    );
+    // The order in which they are named says nothing.
+    let (mut debs_again, mut images_again) = (debs, images);
+    debs_again.reverse();
+    images_again.reverse();
+    manifest(&debs_again, &images_again, "again").done();
+    let read = |path: &str| fs::read(place.path(path)).unwrap();
+    assert_eq!(read("one/manifest.json"), read("again/manifest.json"));
+
+    // Everything is found again, and told apart.
+    run("sign-release", &["keygen", "--output", "key"]).done();
+    let mut directories = vec![
+        "ledgers/genesis",
+        "ledgers/staking",
+        "ledgers/next",
+        "config",
+    ];
+    directories.extend(debs);
+    directories.extend(images);
+    let sign = |directories: &[&str]| {
+        let mut line = vec!["sign", "--manifest", "one/manifest.json"];
+        line.extend(["--key", "key/signing-key.pem", "--output", "signed.json"]);
+        line.push("--force");
+        line.extend(["--artifacts"].iter().chain(directories));
+        run("sign-release", &line)
+    };
+    sign(&directories).done();
+    let without: Vec<&str> = directories
+        .iter()
+        .copied()
+        .filter(|one| *one != debs[0])
+        .collect();
+    sign(&without).refused(3, &[&noble]);
+    let deb = place.path("debs").join(&noble);
+    let good = fs::read(&deb).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(&deb, bad).unwrap();
+    sign(&directories).refused(4, &[&noble]);
+    fs::write(&deb, good).unwrap();
+
+    // One of each.
+    for (debs, images, words) in [
+        (
+            &["debs/noble", "debs/noble"][..],
+            &[][..],
+            "two of the package for `noble`",
+        ),
+        (
+            &debs,
+            &["images/noble-arm64", "images/noble-arm64"],
+            "two of the image for `noble` on arm64",
+        ),
+    ] {
+        manifest(debs, images, "none").refused(2, &[words]);
+    }
+    let ended = manifest(&["debs/bookworm"], &["images/noble-amd64"], "none");
+    ended.refused(4, &["SHA-256 of the package is"]);
+    // The same files under other control data, or it is another package.
+    let mut line = vec!["--network-config", "config", "--version", "4.0.0"];
+    line.extend(["--git-hash", "abcdef01", "--codename", "jammy"]);
+    line.extend(["--seed-list-url", "https://example.org/other.txt"]);
+    line.extend(["--ledgers", "ledgers/genesis", "ledgers/staking"]);
+    line.extend(["ledgers/next", "--output", "debs/jammy"]);
+    run("package-deb", &line).done();
+    let ended = manifest(&["debs/bookworm", "debs/jammy"], &[], "none");
+    ended.refused(4, &["SHA-256 of the uncompressed data is"]);
+    assert!(!place.path("none").exists());
+}

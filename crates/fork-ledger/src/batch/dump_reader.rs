@@ -48,6 +48,34 @@ impl<R: Read> DumpReader<R> {
         self.source
     }
 
+    /// As [`AccountReader::skip`]; the accounts are not decoded.
+    ///
+    /// # Errors
+    ///
+    /// Fails on what is no dump of the era, and when the source does.
+    pub fn skip(&mut self, accounts: u32) -> Result<(), StreamError<ListedAccountError>> {
+        self.read_header()?;
+        let mut left = accounts;
+        while left > 0 && self.progress == Progress::Accounts {
+            self.bytes.clear();
+            match read_frame(&mut self.source, self.accounts, &mut self.bytes) {
+                Ok(Frame::Account) => self.accounts += 1,
+                Ok(Frame::End) => self.progress = Progress::End,
+                Err(error) => return Err(failed(self.accounts, error)),
+            }
+            left -= 1;
+        }
+        Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<(), StreamError<ListedAccountError>> {
+        if self.progress == Progress::Header {
+            read_header(&mut self.source, self.era).map_err(|error| failed(0, error))?;
+            self.progress = Progress::Accounts;
+        }
+        Ok(())
+    }
+
     /// As [`AccountReader::next_batch`].
     ///
     /// # Errors
@@ -55,20 +83,8 @@ impl<R: Read> DumpReader<R> {
     /// Fails on what is no dump of the era, and when the source does.
     pub fn next_batch(&mut self) -> Result<Option<AccountBatch>, StreamError<ListedAccountError>> {
         let first = self.accounts;
-        let failed = |error| match error {
-            FrameError::Io(source) => StreamError::Read {
-                accounts: first,
-                source,
-            },
-            FrameError::Defect(source) => StreamError::Dump {
-                accounts: first,
-                source,
-            },
-        };
-        if self.progress == Progress::Header {
-            read_header(&mut self.source, self.era).map_err(failed)?;
-            self.progress = Progress::Accounts;
-        }
+        let failed = |error| failed(first, error);
+        self.read_header()?;
         self.bytes.clear();
         let mut ranges: Vec<Range<usize>> = Vec::new();
         let mut broken = None;
@@ -111,6 +127,14 @@ impl<R: Read> DumpReader<R> {
     }
 }
 
+/// What is wrong behind `accounts` accounts.
+fn failed(accounts: u32, error: FrameError) -> StreamError<ListedAccountError> {
+    match error {
+        FrameError::Io(source) => StreamError::Read { accounts, source },
+        FrameError::Defect(source) => StreamError::Dump { accounts, source },
+    }
+}
+
 /// Reads a list of either form.
 #[derive(Debug)]
 pub enum ListReader<R> {
@@ -140,6 +164,18 @@ impl<R: BufRead> ListReader<R> {
 }
 
 impl<R: Read> ListReader<R> {
+    /// As [`AccountReader::skip`].
+    ///
+    /// # Errors
+    ///
+    /// As [`AccountReader::skip`] and [`DumpReader::skip`].
+    pub fn skip(&mut self, accounts: u32) -> Result<(), StreamError<ListedAccountError>> {
+        match self {
+            Self::Json(reader) => reader.skip(accounts),
+            Self::BinProt(reader) => reader.skip(accounts),
+        }
+    }
+
     /// The source, for what is to be done with it at the end.
     #[must_use]
     pub fn into_source(self) -> R {
@@ -183,7 +219,12 @@ mod tests {
     }
 
     fn read(bytes: &[u8], era: Era) -> Result<Vec<Account>, StreamError<ListedAccountError>> {
-        let mut reader = ListReader::new(bytes, era, false).unwrap();
+        rest(&mut ListReader::new(bytes, era, false).unwrap())
+    }
+
+    fn rest(
+        reader: &mut ListReader<&[u8]>,
+    ) -> Result<Vec<Account>, StreamError<ListedAccountError>> {
         let mut accounts = Vec::new();
         while let Some(batch) = reader.next_batch()? {
             let AccountBatch::Later(batch) = batch else {
@@ -223,6 +264,28 @@ mod tests {
             }
             json.push(b']');
             prop_assert_eq!(&read(&json, Era::Mesa).unwrap(), &accounts);
+        }
+
+        /// What is skipped makes no difference to what comes behind it.
+        #[test]
+        fn skipping_gives_the_rest(
+            accounts in prop::collection::vec(account(Era::Mesa), 0..12),
+            skipped in 0_u32..14,
+        ) {
+            let expected = accounts.get(skipped as usize..).unwrap_or_default();
+            let mut json = b"[".to_vec();
+            for (number, account) in accounts.iter().enumerate() {
+                if number > 0 {
+                    json.push(b',');
+                }
+                write_account_json(account, &mut json);
+            }
+            json.push(b']');
+            for bytes in [dump(Era::Mesa, &accounts), json] {
+                let mut reader = ListReader::new(bytes.as_slice(), Era::Mesa, false).unwrap();
+                reader.skip(skipped).unwrap();
+                prop_assert_eq!(&rest(&mut reader).unwrap(), expected);
+            }
         }
 
         /// However a dump is cut or altered, it is refused or says something else; never is a part

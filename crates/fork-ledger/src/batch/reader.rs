@@ -54,6 +54,7 @@ impl<R: Read> AccountReader<R> {
                 queue: VecDeque::new(),
                 taken: 0,
                 accounts: 0,
+                left_to_skip: 0,
                 failure: None,
                 finished: false,
             },
@@ -75,6 +76,20 @@ impl<R: Read> AccountReader<R> {
                 break;
             }
         }
+    }
+
+    /// Passes over the next accounts without parsing them. Call it before the first
+    /// [`Self::next_batch`].
+    ///
+    /// Only the borders of accounts are looked for; that the text between them is one account each
+    /// is for whoever reads them. A list with fewer accounts simply has none left.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no list. Anything else that is wrong in the skipped text shows in
+    /// [`Self::next_batch`].
+    pub fn skip(&mut self, accounts: u32) -> Result<(), StreamError<ListedAccountError>> {
+        self.text.skip(accounts)
     }
 
     /// The source, for what is to be done with it at the end.
@@ -116,8 +131,10 @@ struct TextQueue<R> {
     queue: VecDeque<Block>,
     /// Accounts of the first block that were given already.
     taken: usize,
-    /// Accounts given.
+    /// Accounts given or skipped.
     accounts: u32,
+    /// Accounts to skip that no block has: they are behind something odd, or nowhere.
+    left_to_skip: usize,
     /// Why there is no first block.
     failure: Option<StreamError<ListedAccountError>>,
     finished: bool,
@@ -138,6 +155,28 @@ impl<R: Read> TextQueue<R> {
         let any = matches!(&read, Ok(blocks) if !blocks.is_empty());
         self.append(read);
         any
+    }
+
+    fn skip(&mut self, accounts: u32) -> Result<(), StreamError<ListedAccountError>> {
+        let mut left = accounts as usize;
+        while left > 0 {
+            if self.queue.is_empty() {
+                let Some(block) = self.blocks.next_block()? else {
+                    break;
+                };
+                self.queue.push_back(block);
+            }
+            let there = self.queue.front().map_or(0, |block| block.accounts().len());
+            let end = there.min(self.taken + left);
+            left -= end - self.taken;
+            self.consume(&Job {
+                block: 0,
+                accounts: self.taken..end,
+            });
+        }
+        self.left_to_skip = left;
+        self.accounts = total(self.accounts, accounts as usize - left)?;
+        Ok(())
     }
 
     fn append(&mut self, read: Result<Vec<Block>, StreamError<ListedAccountError>>) {
@@ -256,7 +295,11 @@ impl<R: Read + Send> TextQueue<R> {
                 }
                 if is_odd || self.blocks.end() == Some(BlocksEnd::Odd) {
                     let before = total(self.accounts, found.len())?;
-                    found.append(&mut self.replay(before, &convert)?);
+                    let mut rest = self.replay(before, &convert)?;
+                    let skipped = self.left_to_skip.min(rest.len());
+                    self.left_to_skip = 0;
+                    self.accounts = total(self.accounts, skipped)?;
+                    found.extend(rest.drain(skipped..));
                 }
             }
         }

@@ -69,6 +69,9 @@ pub(super) fn read(
         }
         step.in_container = true;
         for (option, value) in entries(Some(options), place)? {
+            if option == "shell" && is_our_shell(value) {
+                continue;
+            }
             if !HARMLESS.contains(&option.as_str()) {
                 return Err(unsupported(place, format!("plugins: {name}: {option}")));
             }
@@ -91,6 +94,12 @@ pub(super) fn read(
         }
     }
     Ok(())
+}
+
+/// Whether a container's shell is the one that steps run in here.
+fn is_our_shell(value: &Value) -> bool {
+    let words: Vec<Option<&str>> = items(value).iter().map(Value::as_str).collect();
+    words == [Some("/bin/bash"), Some("-e"), Some("-c")]
 }
 
 /// A version of three numbers, or a commit. A branch would be something else tomorrow.

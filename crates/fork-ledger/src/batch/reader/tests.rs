@@ -129,6 +129,55 @@ proptest! {
         prop_assert_eq!(found, expected, "{}", String::from_utf8_lossy(&document));
     }
 
+    /// Of a good list, what is skipped makes no difference to what comes behind it, however it is
+    /// spelled; of a bad one no other part is given for it.
+    #[test]
+    fn skipped_accounts_are_only_left_out(
+        accounts in accounts(Era::Berkeley),
+        seed: u64,
+        wild: bool,
+        broken in prop_oneof![3 => Just(0_usize), 1 => Just(1)],
+        skipped in 0_u32..9,
+        block_bytes in prop_oneof![1_usize..100, 100_usize..10_000],
+    ) {
+        let choices = &mut Choices(seed);
+        let texts: Vec<_> = accounts
+            .iter()
+            .map(|account| spelled(account, choices, wild))
+            .collect();
+        let mut document = document(&texts, choices);
+        for _ in 0..broken {
+            damage(&mut document, choices);
+        }
+        let whole = expected_later(&document[..], Era::Berkeley, false);
+        let mut reader =
+            AccountReader::with_block_bytes(&document[..], Era::Berkeley, false, block_bytes);
+        let found = match reader.skip(skipped) {
+            Ok(()) => {
+                let mut found = Vec::new();
+                loop {
+                    match reader.next_batch() {
+                        Ok(Some(AccountBatch::Later(batch))) => found.extend(batch),
+                        Ok(Some(AccountBatch::V1(_))) => panic!("accounts of v1"),
+                        Ok(None) => break Ok(found),
+                        Err(error) => break Err(shown(&error)),
+                    }
+                }
+            }
+            Err(error) => Err(shown(&error)),
+        };
+        match (whole, found) {
+            (Ok(whole), found) => {
+                let rest = whole.get(skipped as usize..).unwrap_or_default();
+                prop_assert_eq!(found, Ok(rest.to_vec()));
+                prop_assert_eq!(reader.accounts() as usize, whole.len());
+            }
+            // What is wrong is in the skipped part, or said in the same words.
+            (Err(_), Ok(_)) => prop_assert!(skipped > 0),
+            (Err(whole), Err(found)) => prop_assert!(found == whole || skipped > 0),
+        }
+    }
+
     #[test]
     fn accounts_of_v1_too(
         nonces in proptest::collection::vec(any::<u32>(), 0..20),
