@@ -109,9 +109,12 @@ impl Context<'_> {
         let mut all = self.environment.clone();
         all.extend(self.plan.environment.clone());
         let named = words(&step.script, |c| c.is_ascii_alphanumeric() || c == '_');
+        // What is uploaded may name any of the pipeline's variables.
+        let is_uploader = step.script.contains("pipeline upload");
         all.retain(|name, _| {
             // `PATH` and the like differ between shells, and what they lead to is in `programs`.
             READ_BY_WORKERS.contains(&name.as_str())
+                || (is_uploader && self.plan.environment.contains_key(name))
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${name}")))
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${{{name}")))
         });

@@ -68,10 +68,10 @@ fn check_order(steps: &[Step]) -> Result<(), PipelineError> {
     let ordered = |step: &&Step| step.concurrency.as_ref().is_some_and(|one| one.is_ordered);
     for step in steps.iter().filter(ordered) {
         let group = step.concurrency.as_ref().map(|one| &one.group);
-        let mut wanted: Vec<&str> = step.depends_on.iter().map(String::as_str).collect();
+        let mut wanted: BTreeSet<&str> = step.depends_on.iter().map(String::as_str).collect();
         // Sorted: one pass backwards sees every dependency after its dependents.
         for other in steps.iter().rev() {
-            if !wanted.contains(&other.step.as_str()) {
+            if !wanted.contains(other.step.as_str()) {
                 continue;
             }
             wanted.extend(other.depends_on.iter().map(String::as_str));

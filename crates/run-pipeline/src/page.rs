@@ -36,7 +36,8 @@ const STYLE: &str = "
 /// Width of the part of the chart that is time, in the picture's units.
 const TIME_WIDTH: u64 = 560;
 const ROW_HEIGHT: u64 = 26;
-const LEFT: u64 = 190;
+/// Room for the name of a job of a matrix.
+const LEFT: u64 = 240;
 
 /// The page of a run; `history` holds the runs before it.
 #[must_use]
@@ -283,11 +284,11 @@ mod tests {
         assert!(page.contains("<div class=\"note \"><b>&lt;i&gt;</b>"));
         // Half of the time axis is 280 units: the slow step takes five sixths of it.
         assert!(
-            page.contains("class=\"critical\" x=\"190\" y=\"50\" width=\"466\""),
+            page.contains("class=\"critical\" x=\"240\" y=\"50\" width=\"466\""),
             "{page}"
         );
-        assert!(page.contains("class=\"bar\" x=\"283\""));
-        assert!(page.contains("class=\"failed\" x=\"656\""));
+        assert!(page.contains("class=\"bar\" x=\"333\""));
+        assert!(page.contains("class=\"failed\" x=\"706\""));
         history.add(&report);
         assert_eq!(history.0[2].steps_ms.len(), 3, "what ran here and passed");
     }

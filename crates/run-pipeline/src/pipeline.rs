@@ -4,7 +4,7 @@
 //! and mean nothing here. Everything that decides whether or how a step runs is either implemented
 //! or refused by name, never ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -278,11 +278,11 @@ impl Plan {
     /// Every job that `step` waits for, directly or not.
     #[must_use]
     pub fn ancestors(&self, step: &Step) -> Vec<&Step> {
-        let mut wanted: Vec<&str> = step.depends_on.iter().map(String::as_str).collect();
+        let mut wanted: BTreeSet<&str> = step.depends_on.iter().map(String::as_str).collect();
         let mut found = Vec::new();
         // Steps are sorted, so one pass backwards sees every dependency after its dependents.
         for candidate in self.steps.iter().rev() {
-            if wanted.contains(&candidate.step.as_str()) {
+            if wanted.contains(candidate.step.as_str()) {
                 wanted.extend(candidate.depends_on.iter().map(String::as_str));
                 found.push(candidate);
             }

@@ -158,3 +158,32 @@ steps:
         text(&run.stderr)
     );
 }
+
+/// On Buildkite these would wait for ever.
+#[test]
+fn groups_that_wait_for_each_other_end_the_run() {
+    let in_group = |group: &str| format!("concurrency: 1, concurrency_group: {group}");
+    let bench = Bench::new(&format!(
+        "steps:
+  - {{ key: v, command: 'true', depends_on: y, {b} }}
+  - {{ key: w, command: 'true', {b} }}
+  - {{ key: x, command: 'true', depends_on: w, {a} }}
+  - {{ key: y, command: 'true', {a} }}
+  - {{ key: z, command: 'true' }}
+",
+        a = in_group("a"),
+        b = in_group("b"),
+    ));
+    let run = bench.run(&[]);
+    assert_eq!(run.status.code(), Some(5), "{}", text(&run.stderr));
+    assert!(text(&run.stdout).contains("ordered concurrency groups wait for each other"));
+    let states = bench.states();
+    assert!(states.contains(&"z passed".to_owned()), "{states:?}");
+    assert_eq!(
+        states
+            .iter()
+            .filter(|state| state.ends_with("skipped"))
+            .count(),
+        4
+    );
+}

@@ -177,6 +177,28 @@ fn steps_can_upload_steps() {
     );
 }
 
+/// The variable is named in the uploaded file alone, which the step fetches.
+#[test]
+fn an_upload_is_made_again_when_its_variables_change() {
+    let bench = Bench::new(
+        r#"
+env: { COUNTS: "${COUNTS?}", A: "${A:-1}", B: "${B:-1}" }
+steps:
+  - { key: file, command: "printf 'steps: [ { key: more, command: echo %s }]' '$$A' >f", artifact_paths: f }
+  - { key: up, depends_on: file, command: [ buildkite-agent artifact download f ., buildkite-agent pipeline upload f ] }
+"#,
+    );
+    bench.ran(&["--cache", "cache"]);
+    assert_eq!(bench.read("out/logs/more.log"), "1\n");
+    bench.ran(&["--resume", "--env", "A=2"]);
+    assert_eq!(bench.read("out/logs/more.log"), "2\n");
+    // From a cache, too.
+    let run = bench.run(&["--cache", "cache", "--output", "other"]);
+    let stderr = text(&run.stderr);
+    assert!(stderr.contains("[up] taken from the cache"), "{stderr}");
+    assert!(stderr.contains("[more] taken from the cache"), "{stderr}");
+}
+
 /// Kills the runner after every number of lines it can print, and lets another one finish.
 #[test]
 fn killed_anywhere_jobs_and_uploads_come_out_the_same() {

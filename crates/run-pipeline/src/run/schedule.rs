@@ -38,13 +38,17 @@ struct Progress {
 }
 
 impl Progress {
-    /// Whether every job of a step ended so that others may go on.
-    fn is_satisfied(&self, plan: &Plan, key: &str) -> bool {
-        let mut jobs = plan.steps.iter().filter(|step| step.step == key);
-        jobs.all(|job| {
-            let report = self.reports.iter().find(|report| report.key == job.key);
-            report.is_some_and(|report| report.state.is_satisfied())
-        })
+    /// Keys of the steps of which a job has not ended so that others may go on.
+    fn unsatisfied<'p>(&self, plan: &'p Plan) -> BTreeSet<&'p str> {
+        let reports = self.reports.iter();
+        let satisfied: BTreeSet<&str> = reports
+            .filter(|report| report.state.is_satisfied())
+            .map(|report| report.key.as_str())
+            .collect();
+        let jobs = plan.steps.iter();
+        jobs.filter(|job| !satisfied.contains(job.key.as_str()))
+            .map(|job| job.step.as_str())
+            .collect()
     }
 
     /// Whether the limit of its concurrency group lets a job start.
@@ -63,6 +67,11 @@ impl Progress {
             });
         running < wanted.limit && is_next
     }
+}
+
+fn is_ready(step: &Step, unsatisfied: &BTreeSet<&str>) -> bool {
+    let mut waits = step.depends_on.iter();
+    waits.all(|key| !unsatisfied.contains(key.as_str()))
 }
 
 impl Runner<'_> {
@@ -178,13 +187,11 @@ impl Runner<'_> {
             return None;
         }
         let plan = self.plan();
+        let unsatisfied = now.unsatisfied(&plan);
         for step in &plan.steps {
             let can_start = now.waiting.contains(&step.key)
                 && step.gate.is_none()
-                && step
-                    .depends_on
-                    .iter()
-                    .all(|key| now.is_satisfied(&plan, key))
+                && is_ready(step, &unsatisfied)
                 && now.has_slot(&plan, step);
             if !can_start || !self.has_memory(step, now) || !self.takes_slot(step, now) {
                 continue;
@@ -244,8 +251,15 @@ impl Runner<'_> {
             .steps
             .iter()
             .filter(|step| now.waiting.contains(&step.key));
+        let unsatisfied = now.unsatisfied(&plan);
+        let mut failed: BTreeMap<&str, &str> = BTreeMap::new();
+        for report in &now.reports {
+            if !report.state.is_satisfied() {
+                failed.entry(&report.step).or_insert(&report.name);
+            }
+        }
         let (step, state, reason) = steps.find_map(|step| {
-            let (state, reason) = self.settled(step, now, &plan)?;
+            let (state, reason) = self.settled(step, &unsatisfied, &failed, &plan)?;
             Some((step, state, reason))
         })?;
         now.waiting.retain(|key| *key != step.key);
@@ -276,22 +290,21 @@ impl Runner<'_> {
         Some((step.name.clone(), line, report))
     }
 
-    fn settled(&self, step: &Step, now: &Progress, plan: &Plan) -> Option<(State, Option<String>)> {
+    fn settled(
+        &self,
+        step: &Step,
+        unsatisfied: &BTreeSet<&str>,
+        failed: &BTreeMap<&str, &str>,
+        plan: &Plan,
+    ) -> Option<(State, Option<String>)> {
         if self.stop.load(Ordering::Relaxed) {
             return Some((State::Skipped, Some("the run was stopped".to_owned())));
         }
-        let failed = now
-            .reports
-            .iter()
-            .find(|report| !report.state.is_satisfied() && step.depends_on.contains(&report.step));
-        if let Some(failed) = failed {
-            return Some((State::Skipped, Some(format!("needs {}", failed.name))));
+        let mut needed = step.depends_on.iter();
+        if let Some(name) = needed.find_map(|key| failed.get(key.as_str())) {
+            return Some((State::Skipped, Some(format!("needs {name}"))));
         }
-        let is_ready = || {
-            step.depends_on
-                .iter()
-                .all(|key| now.is_satisfied(plan, key))
-        };
+        let is_ready = || is_ready(step, unsatisfied);
         if let Some(reason) = &step.skip {
             return is_ready().then(|| (State::Omitted, Some(reason.clone())));
         }
@@ -375,7 +388,7 @@ impl Runner<'_> {
             return;
         };
         let plan = self.plan();
-        if report.key == report.step || !now.is_satisfied(&plan, &report.step) {
+        if report.key == report.step || now.unsatisfied(&plan).contains(report.step.as_str()) {
             return;
         }
         let store = crate::artifacts::Store::new(self.layout.clone());
