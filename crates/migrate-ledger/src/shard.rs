@@ -112,7 +112,7 @@ impl Fault for ShardError {
             }
             Self::Job { .. } => "BUILDKITE_PARALLEL_JOB counts from 0; --shard counts from 1",
             Self::NoCount => {
-                "count the list once, with `inspect-ledger root`, or import it as a candidate"
+                "`inspect-ledger hash` counts a list; or import it as a candidate"
             }
             Self::Count { .. } => "check --account-count, and that the list is whole",
         };
