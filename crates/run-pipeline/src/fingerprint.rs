@@ -15,10 +15,14 @@ use crate::interpolate::Environment;
 use crate::pipeline::{Plan, Step};
 
 /// Grows when the meaning of a fingerprint changes, so that older results do not match.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// Variables that decide what workers write without a script naming them.
 const READ_BY_WORKERS: [&str; 2] = ["SOURCE_DATE_EPOCH", "FORKPACK_FORMAT"];
+
+/// Commands that read any of the pipeline's variables: what is uploaded may name them all, and the check
+/// of them looks at all.
+const READ_ALL_VARIABLES: [&str; 2] = ["pipeline upload", "pipeline-step check-env"];
 
 /// What stands for the value of a secret, here and in everything that is written and said.
 const SECRET: &str = "(secret)";
@@ -109,12 +113,13 @@ impl Context<'_> {
         let mut all = self.environment.clone();
         all.extend(self.plan.environment.clone());
         let named = words(&step.script, |c| c.is_ascii_alphanumeric() || c == '_');
-        // What is uploaded may name any of the pipeline's variables.
-        let is_uploader = step.script.contains("pipeline upload");
+        let reads_all = READ_ALL_VARIABLES
+            .iter()
+            .any(|command| step.script.contains(command));
         all.retain(|name, _| {
             // `PATH` and the like differ between shells, and what they lead to is in `programs`.
             READ_BY_WORKERS.contains(&name.as_str())
-                || (is_uploader && self.plan.environment.contains_key(name))
+                || (reads_all && self.plan.environment.contains_key(name))
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${name}")))
                 || (named.contains(name.as_str()) && step.script.contains(&format!("${{{name}")))
         });
@@ -159,7 +164,10 @@ impl Context<'_> {
         available: &Available,
     ) -> Result<BTreeMap<String, String>, PipelineError> {
         let visible = self.plan.visible(step);
-        let downloads = downloads(&step.script);
+        let mut variables = self.environment.clone();
+        variables.extend(self.plan.environment.clone());
+        variables.extend(step.environment.clone());
+        let downloads = downloads(&step.script, &variables);
         let mut found = BTreeMap::new();
         for key in visible {
             for (path, digest) in available.get(key).into_iter().flatten() {
@@ -177,16 +185,19 @@ impl Context<'_> {
     }
 }
 
-/// Patterns and steps of a script's downloads, as they are written; `None` when one of them is not
-/// plain words. The script is not run for this: it may do anything.
-fn downloads(script: &str) -> Option<Vec<(Pattern, Option<String>)>> {
+/// Patterns and steps of a script's downloads, as they are written, but for variables; `None` when one
+/// of them is not plain words. The script is not run for this: it may do anything.
+fn downloads(script: &str, variables: &Environment) -> Option<Vec<(Pattern, Option<String>)>> {
     const CALL: [&str; 3] = [AGENT_NAME, "artifact", "download"];
     let mut downloads = Vec::new();
     for line in script.lines() {
         if !line.contains(AGENT_NAME) {
             continue;
         }
-        let words = plain_words(line)?;
+        // A script that sets a variable itself may mean another value.
+        let is_set = |name: &str| script.contains(&format!("{name}="));
+        let known = |name: &str| variables.get(name).filter(|_| !is_set(name));
+        let words = plain_words(line, &known)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (query, from) = match words.strip_prefix(&CALL) {
             // Another one of the agent's commands, if it is at the beginning of the line.
@@ -200,8 +211,9 @@ fn downloads(script: &str) -> Option<Vec<(Pattern, Option<String>)>> {
     Some(downloads)
 }
 
-/// The words of a line in which the shell would change nothing but take quotes away.
-fn plain_words(line: &str) -> Option<Vec<String>> {
+/// The words of a line in which the shell would change nothing but take quotes away, and replace
+/// variables between double quotes.
+fn plain_words<'a>(line: &str, known: &impl Fn(&str) -> Option<&'a String>) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -209,19 +221,36 @@ fn plain_words(line: &str) -> Option<Vec<String>> {
             '"' | '\'' => rest[1..].split_once(first)?,
             _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
         };
+        let word = match first {
+            '"' => with_values(word, known)?,
+            _ => word.to_owned(),
+        };
         let is_active = |c: char| match first {
-            '\'' => false,
-            '"' => "$`\\".contains(c),
+            '\'' | '"' => false,
             _ => "$`\\\"'*?[]{}()<>|&;~#!".contains(c),
         };
         if word.contains(is_active) || !after.is_empty() && !after.starts_with(char::is_whitespace)
         {
             return None;
         }
-        words.push(word.to_owned());
+        words.push(word);
         rest = after.trim_start();
     }
     Some(words)
+}
+
+/// What stands between double quotes, with the values of `$NAME`; `None` when there is anything else
+/// that the shell would replace, or a name that is not known.
+fn with_values<'a>(word: &str, known: &impl Fn(&str) -> Option<&'a String>) -> Option<String> {
+    let mut parts = word.split('$');
+    let mut text = parts.next()?.to_owned();
+    for part in parts {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, after) = part.split_at(part.find(|c| !is_name(c)).unwrap_or(part.len()));
+        text.push_str(known(name)?);
+        text.push_str(after);
+    }
+    (!word.contains(['`', '\\'])).then_some(text)
 }
 
 fn words(script: &str, is_part: impl Fn(char) -> bool) -> BTreeSet<&str> {
@@ -412,7 +441,8 @@ steps:
     #[test]
     fn downloads_are_read_and_never_run() {
         let of = |script: &str| {
-            let downloads = downloads(script)?;
+            let variables = [("NAME".to_owned(), "a".to_owned())].into();
+            let downloads = downloads(script, &variables)?;
             let matches = |path: &str| downloads.iter().any(|(pattern, _)| pattern.matches(path));
             let from = downloads
                 .iter()
@@ -429,10 +459,16 @@ steps:
         );
         let two = format!("{line} 'a/*' .\necho $X\n  {line} c .");
         assert_eq!(of(&two), Some((true, true, vec![None, None])));
+        let variable = format!("{line} \"$NAME/*\" .");
+        assert_eq!(of(&variable), Some((true, false, vec![None])));
         let other = "buildkite-agent annotate \"a b\"";
         assert_eq!(of(other), Some((false, false, vec![])));
         for unclear in [
             format!("{line} \"$A\" ."),
+            format!("NAME=b\n{line} \"$NAME/*\" ."),
+            format!("{line} \"${{NAME}}/*\" ."),
+            format!("{line} \"$(NAME)/*\" ."),
+            format!("{line} \"`NAME`/*\" ."),
             format!("{line} a/* ."),
             format!("{line} a . --step a --more"),
             format!("{line} a . || true"),
