@@ -88,18 +88,22 @@ impl Store {
     }
 
     /// Puts what one of several jobs of a step left, in `staged`, to the artifacts of the step.
+    /// `owners` has the name of the job for every path that one of them left in this run.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be written to.
+    /// Fails when a file of one job would be a directory of another one's, and when the store cannot be
+    /// written to.
     pub fn merge(
         &self,
         staged: &Path,
         step: &str,
         artifacts: &[Artifact],
+        owners: &BTreeMap<String, String>,
     ) -> Result<(), PipelineError> {
         let kept = self.layout.artifacts(step);
         for Artifact { path, .. } in artifacts {
+            clear_way(&kept, path, owners)?;
             let target = kept.join(path);
             make_parent(&target)?;
             fs::rename(staged.join(path), &target)
@@ -223,6 +227,31 @@ impl Store {
             }
         }
         Ok(true)
+    }
+}
+
+/// Removes what an earlier run left where an artifact or a directory above it is to be: a file in place
+/// of a directory, or the other way round.
+fn clear_way(
+    kept: &Path,
+    path: &str,
+    owners: &BTreeMap<String, String>,
+) -> Result<(), PipelineError> {
+    let mut prefixes = path.match_indices('/').map(|(end, _)| &path[..end]);
+    let above = prefixes.find(|prefix| kept.join(prefix).is_file());
+    let below = format!("{path}/");
+    let mut after = owners.range(below.clone()..);
+    let owned_below = after.next().filter(|(other, _)| other.starts_with(&below));
+    let (in_way, owner) = match above {
+        Some(prefix) => (prefix, owners.get(prefix)),
+        None if kept.join(path).is_dir() => (path, owned_below.map(|(_, job)| job)),
+        None => return Ok(()),
+    };
+    match owner {
+        Some(job) => Err(PipelineError::agent(format!(
+            "artifact `{path}` and one that {job} left cannot both be: one would be a directory of the other"
+        ))),
+        None => Ok(fork_fs::remove_all(&kept.join(in_way))?),
     }
 }
 

@@ -45,7 +45,7 @@ impl Forecast {
             let rated = || {
                 let workers = RATES
                     .iter()
-                    .filter(|(worker, ..)| step.script.contains(worker));
+                    .filter(|(worker, ..)| calls(&step.script, worker));
                 workers
                     .map(|(_, per_byte, fixed)| {
                         fixed + bytes.saturating_mul(*per_byte) / 1_000_000_000
@@ -92,6 +92,19 @@ impl Forecast {
     }
 }
 
+/// Whether a script starts this worker. Steps have the names of workers, so that a download from such
+/// a step is no call.
+pub(crate) fn calls(script: &str, worker: &str) -> bool {
+    script.lines().any(|line| {
+        let mut before = "";
+        line.split_whitespace().any(|word| {
+            let is_call = word.trim_matches(|c| "();".contains(c)) == worker && before != "--step";
+            before = word;
+            is_call
+        })
+    })
+}
+
 /// Size of the largest file that a variable names, as it is unpacked: the fork config, which
 /// decides about everything.
 pub(crate) fn input_bytes(environment: &Environment) -> u64 {
@@ -118,6 +131,15 @@ pub(crate) fn input_bytes(environment: &Environment) -> u64 {
 mod tests {
     use super::*;
     use crate::pipeline::Pipeline;
+
+    #[test]
+    fn a_step_is_not_a_call() {
+        let script = "buildkite-agent artifact download x . --step package-deb\nif [ -n \"$A\" ]; then verify-package x; fi; (sign-release)";
+        assert!(!calls(script, "package-deb"));
+        assert!(calls(script, "verify-package"));
+        assert!(calls(script, "sign-release"));
+        assert!(!calls(script, "package"));
+    }
 
     #[test]
     fn the_longest_way_counts() {

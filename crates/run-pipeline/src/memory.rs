@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::forecast::input_bytes;
+use crate::forecast::{calls, input_bytes};
 use crate::history::History;
 use crate::layout::Layout;
 use crate::pipeline::Plan;
@@ -46,7 +46,7 @@ impl Memory {
             };
             // The largest, not the sum: a step calls one worker after the other.
             let rated = || {
-                let workers = RATES.iter().filter(|(name, ..)| step.script.contains(name));
+                let workers = RATES.iter().filter(|(name, ..)| calls(&step.script, name));
                 let needs = workers.map(|(_, fixed, plain, rocksdb)| {
                     let reads = step.script.contains("rocksdb");
                     let rate = if reads { rocksdb } else { plain };

@@ -195,3 +195,33 @@ steps:
     assert_eq!(run.status.code(), Some(2));
     assert!(text(&run.stderr).contains("artifact shasum without --sha256 is not supported"));
 }
+
+#[test]
+fn a_file_may_become_a_directory_unless_another_job_left_it() {
+    let pipeline = |script: &str| {
+        format!(
+            "steps: [ {{ key: t, command: '{script}', matrix: [ a, b ], artifact_paths: x/**/* }} ]"
+        )
+    };
+    let bench = Bench::new(&pipeline("mkdir x; echo 1 >x/{{matrix}}"));
+    assert_eq!(bench.run(&[]).status.code(), Some(0));
+    let deeper = pipeline("mkdir -p x/{{matrix}}; echo 2 >x/{{matrix}}/f");
+    for (script, file) in [
+        (deeper, "x/b/f"),
+        (pipeline("mkdir x; echo 3 >x/{{matrix}}"), "x/b"),
+    ] {
+        fs::write(bench.path("p.yml"), script).unwrap();
+        let run = bench.run(&["--resume"]);
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+        assert!(bench.path("out/artifacts/t").join(file).is_file());
+    }
+    let both = "mkdir x; if [ {{matrix}} = a ]; then echo >x/y; else mkdir x/y; echo >x/y/z; fi";
+    fs::write(bench.path("p.yml"), pipeline(both)).unwrap();
+    let run = bench.run(&["--resume", "--jobs", "1"]);
+    assert_eq!(run.status.code(), Some(2));
+    let stderr = text(&run.stderr);
+    assert!(
+        stderr.contains("artifact `x/y/z` and one that t (a) left"),
+        "{stderr}"
+    );
+}

@@ -172,7 +172,15 @@ impl Runner<'_> {
         }
         self.own(step, artifacts)?;
         let store = Store::new(self.layout.clone());
-        store.merge(&self.layout.staged(&step.key), &step.step, artifacts)
+        let owners = locked(&self.owners);
+        let none = BTreeMap::new();
+        let owners = owners.get(&step.step).unwrap_or(&none);
+        store.merge(
+            &self.layout.staged(&step.key),
+            &step.step,
+            artifacts,
+            owners,
+        )
     }
 
     /// Removes what an earlier run left of a job.
