@@ -314,7 +314,15 @@ impl RunReport {
                 seconds(self.critical_path_ms)
             );
         }
-        for note in &self.annotations {
+        // What went well can be read in the page; what did not is named here.
+        let is_calm = |note: &&Annotation| !["warning", "error"].contains(&note.style.as_str());
+        match self.annotations.iter().filter(is_calm).count() {
+            0 => {}
+            count => {
+                let _ = writeln!(text, "annotations: {count} in {output}/annotations");
+            }
+        }
+        for note in self.annotations.iter().filter(|note| !is_calm(note)) {
             let _ = writeln!(text, "annotation: {output}/{} [{}]", note.path, note.style);
         }
         for result in &self.results {
