@@ -1,5 +1,7 @@
 //! `timing.html`: the run as a picture. One file, no script, nothing fetched.
 
+mod notes;
+
 use std::fmt::Write as _;
 
 use fork_worker::html::escaped;
@@ -29,6 +31,8 @@ const STYLE: &str = "
     vertical-align: -1px; }
   .note { border-left: 4px solid var(--bar); padding: .2rem .8rem; margin: .8rem 0; }
   .note pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
+  .note h3 { font-size: 1rem; margin: .5rem 0; } .note p { margin: .3rem 0; }
+  summary { cursor: pointer; }
   .info { border-color: var(--critical); } .success { border-color: #1a7f37; }
   .warning { border-color: #bf8700; } .error { border-color: var(--failed); }
 ";
@@ -60,36 +64,12 @@ pub fn page(report: &RunReport, history: &History) -> String {
         escaped(&report.path_words(" → ")),
         seconds(report.critical_path_ms),
     );
-    annotations(&mut page, report);
     chart(&mut page, report);
     table(&mut page, report, history);
+    notes::notes(&mut page, report);
     earlier(&mut page, history);
     page.push_str("</body>\n</html>\n");
     page
-}
-
-/// As they were written: the page takes nothing from them but text.
-fn annotations(page: &mut String, report: &RunReport) {
-    for one in &report.annotations {
-        let _ = writeln!(
-            page,
-            "<div class=\"note {}\"><b>{}</b> <small>{}</small>\n<pre>{}</pre></div>",
-            note_class(&one.style),
-            escaped(&one.context),
-            escaped(&one.steps.join(", ")),
-            escaped(&one.body),
-        );
-    }
-}
-
-fn note_class(style: &str) -> &'static str {
-    match style {
-        "info" => "info",
-        "success" => "success",
-        "warning" => "warning",
-        "error" => "error",
-        _ => "",
-    }
 }
 
 fn class(report: &RunReport, step: &StepReport) -> &'static str {
@@ -280,8 +260,8 @@ mod tests {
         assert!(page.contains("kept → slow → &lt;b&gt;, takes 6.0 s"));
         assert!(page.contains("4.0 s of 2"), "the quickest of two runs");
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
-        assert!(page.contains("<pre>**bold** &lt;script&gt;alert(1)&lt;/script&gt;</pre>"));
-        assert!(page.contains("<div class=\"note \"><b>&lt;i&gt;</b>"));
+        assert!(page.contains("<p>**bold** &lt;script&gt;alert(1)&lt;/script&gt;</p>"));
+        assert!(page.contains("<details class=\"note \"><summary><b>&lt;i&gt;</b>"));
         // Half of the time axis is 280 units: the slow step takes five sixths of it.
         assert!(
             page.contains("class=\"critical\" x=\"240\" y=\"50\" width=\"466\""),
