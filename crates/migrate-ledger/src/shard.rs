@@ -111,9 +111,7 @@ impl Fault for ShardError {
                 "pass --shard K/N; in a Buildkite step with `parallelism` the two variables are set"
             }
             Self::Job { .. } => "BUILDKITE_PARALLEL_JOB counts from 0; --shard counts from 1",
-            Self::NoCount => {
-                "`inspect-ledger hash` counts a list; or import it as a candidate"
-            }
+            Self::NoCount => "`inspect-ledger hash` counts a list; or import it as a candidate",
             Self::Count { .. } => "check --account-count, and that the list is whole",
         };
         Some(hint.to_owned())
