@@ -25,6 +25,18 @@ impl Slots {
         }
     }
 
+    /// Makes sure that slots can be taken at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the state directory cannot be written to.
+    pub fn check(&self) -> Result<(), PipelineError> {
+        fork_fs::create_dir_all(&self.directory)?;
+        // Nobody waits for this one: whoever has it has seen that it works.
+        FileLock::take(&self.directory.join("check"))?;
+        Ok(())
+    }
+
     /// Takes a slot of a group; `None` when other jobs have all of them.
     ///
     /// # Errors

@@ -122,6 +122,17 @@ steps:
     assert!(first.wait().unwrap().success());
 }
 
+#[test]
+fn a_group_without_a_place_for_its_slots_is_an_error() {
+    let bench = Bench::new(
+        "steps: [ { key: a, command: 'true', concurrency: 1, concurrency_group: g }, { key: b, command: 'true' } ]",
+    );
+    let run = bench.run(&["--state", "p.yml/below-a-file"]);
+    assert_eq!(run.status.code(), Some(6), "{}", text(&run.stderr));
+    assert_eq!(bench.states(), ["a failed", "b passed"]);
+    assert!(text(&run.stdout).contains("name another directory with --state"));
+}
+
 /// What a job needed last time decides what may run beside it this time.
 #[test]
 fn jobs_that_do_not_fit_together_run_after_each_other() {

@@ -10,6 +10,8 @@
 mod bench;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use bench::{Bench, text};
 
@@ -96,6 +98,49 @@ fn the_jobs_of_a_matrix_leave_their_artifacts_together() {
         bench.read("out/artifacts/all/all"),
         "1 bookworm amd64\n1 bookworm arm64\n"
     );
+}
+
+/// One job is done and one is stopped: only that one runs again.
+#[test]
+fn an_interrupted_matrix_goes_on_with_the_jobs_that_are_left() {
+    let bench = Bench::new(
+        r#"
+env: { COUNTS: "${COUNTS?}" }
+steps:
+  - key: t
+    command:
+      - 'echo {{matrix}} >>"$$COUNTS"'
+      - 'if [ {{matrix}} = slow ]; then echo here; read -r x <"$$RUN_PIPELINE_OUTPUT/../pipe"; fi'
+      - echo {{matrix}} >{{matrix}}
+    matrix: [ quick, slow ]
+    artifact_paths: "*"
+  - { key: all, depends_on: t, command: [ "buildkite-agent artifact download '*' .", cat quick slow ] }
+"#,
+    );
+    let pipe = bench.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut child = bench
+        .command(&["--jobs", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "[t (slow)] here"));
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(
+        bench.states(),
+        ["t (quick) passed", "t (slow) interrupted", "all skipped"]
+    );
+    // Now it is a file, which can be read at once.
+    fs::remove_file(&pipe).unwrap();
+    fs::write(&pipe, "go\n").unwrap();
+    assert_eq!(bench.ran(&["--resume"]), "slow");
+    assert_eq!(bench.read("out/logs/all.log").lines().last(), Some("slow"));
 }
 
 #[test]

@@ -231,8 +231,8 @@ impl Runner<'_> {
                 }
                 false
             }
-            // Nobody else can be seen then, and nobody else can see this run: say so and go on would
-            // break the promise, so the job waits until the disk is well or the run is stopped.
+            // It worked a moment ago. Without a slot the promise to other runs would be broken, so the
+            // job waits until the disk is well again or the run is stopped.
             Err(error) => {
                 if now.is_waiting_for_slot.insert(step.key.clone()) {
                     let line = format!("waits: {}", words_of(&error));
@@ -308,8 +308,16 @@ impl Runner<'_> {
         if let Some(reason) = &step.skip {
             return is_ready().then(|| (State::Omitted, Some(reason.clone())));
         }
-        if step.gate.is_none() || !is_ready() {
+        if !is_ready() {
             return None;
+        }
+        if step.gate.is_none() {
+            let slots = self.options.slots.as_ref();
+            let slots = slots.filter(|_| step.concurrency.is_some());
+            let error = slots.and_then(|slots| slots.check().err())?;
+            let reason = words_of(&error);
+            let reason = format!("{reason}; name another directory with --state");
+            return Some((State::Failed, Some(reason)));
         }
         let taken = match self.about(step, plan) {
             Ok(about) => locked(&self.answers).take(step, &about),
