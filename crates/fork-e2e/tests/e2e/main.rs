@@ -16,4 +16,5 @@ mod fixture;
 mod migrate;
 mod pipeline;
 mod signing;
+mod steps;
 mod support;

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 pub const FORK_SLOT: &str = "958440";
 
 /// The variables that would change what a worker does.
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 6] = [
+    "FORKPACK_ANNOTATION",
     "FORKPACK_FORMAT",
     "FORKPACK_NO_PROGRESS",
     "FORKPACK_SCRATCH",
