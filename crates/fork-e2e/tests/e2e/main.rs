@@ -18,4 +18,5 @@ mod pipeline;
 mod runs;
 mod shards;
 mod signing;
+mod steps;
 mod support;

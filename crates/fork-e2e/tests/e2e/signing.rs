@@ -11,25 +11,29 @@ use crate::pipeline::base_rootfs;
 use crate::support::{FORK_SLOT, Fixture, Place, names, no_partial, text};
 
 /// What one builder does in his own way. What he gets must not tell.
-struct Builder {
+pub struct Builder {
     /// How the fork config is called, and whether it is compressed.
     fork_config: &'static str,
     threads: &'static str,
     kernel: &'static str,
     proof: &'static str,
+    /// Whether the workers add what they did to `annotation.md`.
+    notes: bool,
 }
 
-const ALICE: Builder = Builder {
+pub const ALICE: Builder = Builder {
     fork_config: "fork_config.json",
     threads: "1",
     kernel: "portable",
     proof: "log",
+    notes: false,
 };
 const BOB: Builder = Builder {
     fork_config: "from-my-daemon.json.gz",
     threads: "2",
     kernel: "",
     proof: "rocksdb",
+    notes: false,
 };
 
 const RELEASE: [&str; 13] = [
@@ -50,8 +54,16 @@ const RELEASE: [&str; 13] = [
 const REPORTS: [&str; 2] = ["report", "image-report"];
 
 impl Builder {
+    /// The same builder, whose workers say what they did.
+    pub fn noting(self) -> Self {
+        Self {
+            notes: true,
+            ..self
+        }
+    }
+
     /// The whole release, reports included; `edit` may change the candidate's document.
-    fn build(&self, edit: impl FnOnce(&mut Value)) -> Place {
+    pub fn build(&self, edit: impl FnOnce(&mut Value)) -> Place {
         let fixture = Fixture::small();
         let place = Place::new();
         let file = |name: &str| fixture.file(name);
@@ -133,6 +145,9 @@ impl Builder {
     fn run(&self, place: &Place, name: &str, arguments: &[&str]) {
         let mut command = place.command(name, arguments);
         command.env("RAYON_NUM_THREADS", self.threads);
+        if self.notes {
+            command.env("FORKPACK_ANNOTATION", "annotation.md");
+        }
         if !self.kernel.is_empty() {
             command.env("FORKPACK_KERNEL", self.kernel);
         }
@@ -140,7 +155,7 @@ impl Builder {
     }
 }
 
-fn manifest_line(output: &'static str) -> Vec<&'static str> {
+pub fn manifest_line(output: &'static str) -> Vec<&'static str> {
     [&["manifest"][..], &RELEASE, &REPORTS, &["--output", output]].concat()
 }
 

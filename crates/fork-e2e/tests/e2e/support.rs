@@ -13,9 +13,10 @@ use tempfile::TempDir;
 pub const FORK_SLOT: &str = "958440";
 
 /// The variables that would change what a worker does.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "BUILDKITE_PARALLEL_JOB",
     "BUILDKITE_PARALLEL_JOB_COUNT",
+    "FORKPACK_ANNOTATION",
     "FORKPACK_FORMAT",
     "FORKPACK_NO_PROGRESS",
     "FORKPACK_SCRATCH",
