@@ -14,6 +14,7 @@ use crate::manifest::{ManifestImage, ManifestPackage};
 struct Package<'a> {
     codename: String,
     deb: &'a Placed<DebDocument>,
+    subject: Subject,
 }
 
 /// An image, and what it is for.
@@ -37,16 +38,26 @@ pub(crate) fn collect(
     let mut packages = Vec::with_capacity(debs.len());
     for deb in debs {
         check_deb(network, ledgers, deb)?;
-        let codename = artifacts::check_deb(&deb.directory, &deb.document)?;
-        packages.push(Package { codename, deb });
+        // The whole file first: one that was changed may be no package any more.
+        let subject = deb.subject(&deb.document.file)?;
+        packages.push(Package {
+            codename: artifacts::check_deb(&deb.directory, &deb.document)?,
+            deb,
+            subject,
+        });
     }
     packages.sort_by(|a, b| a.codename.cmp(&b.codename));
     check_packages(&packages)?;
     let is_one = packages.len() == 1;
     let mut listed = Vec::with_capacity(packages.len());
-    for Package { codename, deb } in &packages {
+    for Package {
+        codename,
+        deb,
+        subject,
+    } in &packages
+    {
         let document = &deb.document;
-        let mut subject = deb.subject(&document.file)?;
+        let mut subject = subject.clone();
         if !is_one {
             subject.name = format!("{codename}/{}", subject.name);
         }

@@ -132,6 +132,7 @@ fn a_human_chooses_the_fork_block_in_a_pipeline() {
         }
         line.extend(more);
         let mut command = rig.command(&binary("run-pipeline"), &line);
+        command.env("RUN_PIPELINE_STATE", rig.path("groups"));
         Ran::of(command.output().unwrap())
     };
     let waits = run(&[]).ends(&[3], "without an answer");

@@ -81,6 +81,9 @@ fn environment(more: [&[(&str, &str)]; 2]) -> Environment {
 fn parse(command: &[String]) -> Result<(), clap::Error> {
     match command[0].as_str() {
         "dump-candidates" => dump_candidates::Args::try_parse_from(command).map(drop),
+        "migrate-ledger" if migrate_ledger::is_command(command.iter().map(Into::into)) => {
+            migrate_ledger::Commands::try_parse_from(command).map(drop)
+        }
         "migrate-ledger" => migrate_ledger::Args::try_parse_from(command).map(drop),
         "generate-network-config" => {
             generate_network_config::Args::try_parse_from(command).map(drop)
@@ -146,6 +149,63 @@ fn every_worker_understands_its_line_of_the_pipeline() {
         let all = commands(&pipeline, &environment([source, &[]])).unwrap();
         assert!(parse(import(&all)).is_err(), "{:?}", import(&all));
     }
+}
+
+/// The other files: a choice, several networks, and the shards that take the place of a step.
+#[test]
+fn the_workers_understand_the_other_pipelines() {
+    let files = ["choose.yml", "networks.yml", "sharded-migration.yml"];
+    let mut called = std::collections::BTreeSet::new();
+    for file in files {
+        let mut text = fs::read_to_string(root().join("pipeline").join(file)).unwrap();
+        if file == "sharded-migration.yml" {
+            text = text.replace("steps:\n", "steps:\n  - { key: import, command: 'true' }\n");
+        }
+        // Where the output of a command goes is no part of its line, and one that is asked for a value
+        // cannot be listed.
+        text = text.replace(" >generated.yml", "");
+        let text: String = text
+            .lines()
+            .filter(|line| !line.contains("meta-data get") && !line.contains(">>"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let pipeline = Pipeline::parse(text.as_bytes()).unwrap();
+        for options in OPTIONS {
+            let mut environment = environment([SOURCES[0], options]);
+            for (name, value) in [
+                ("NETWORKS", "./net works.toml"),
+                ("CODENAMES", "bookworm,noble"),
+                ("ARCHITECTURES", "amd64,arm64"),
+                ("SHARDS", "4"),
+                ("CONFIRMATIONS", "7"),
+                ("BUILDKITE_PARALLEL_JOB", "1"),
+                ("BUILDKITE_PARALLEL_JOB_COUNT", "2"),
+            ] {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
+            // What the whole pipeline's `env` block sets.
+            for (name, value) in [("FROM_ERA", "berkeley"), ("TO_ERA", "mesa")] {
+                environment
+                    .entry(name.to_owned())
+                    .or_insert_with(|| value.to_owned());
+            }
+            for command in commands(&pipeline, &environment).unwrap() {
+                parse(&command).unwrap_or_else(|error| panic!("{file}: {command:?}\n{error}"));
+                called.insert(command[..2].join(" "));
+            }
+        }
+    }
+    let called: Vec<&str> = called.iter().map(String::as_str).collect();
+    assert_eq!(
+        called,
+        [
+            "dump-candidates list",
+            "migrate-ledger merge",
+            "migrate-ledger shard",
+            "pipeline-step annotate",
+            "pipeline-step generate",
+        ]
+    );
 }
 
 /// What must not depend on the kind of source.
