@@ -193,7 +193,8 @@ impl Check {
             .collect();
         let codename = self.get("CODENAME").unwrap_or_default().to_owned();
         match names.as_slice() {
-            [one] if *one == codename => {}
+            // The pipeline fills CODENAME from it as it is; that case matters is told there.
+            [one] if *one == codename.to_ascii_lowercase() => {}
             [one] => {
                 let expected = format!("the same as CODENAME, which is {codename}");
                 let advice = format!("set CODENAME={one}");
@@ -217,12 +218,24 @@ impl Check {
 
     /// Every value by itself.
     fn each(&mut self) {
-        let codename = self.get("CODENAME").unwrap_or_default().to_owned();
+        let codename = self.get("CODENAME").unwrap_or_default();
+        let codename = codename
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let architecture = self.get("ARCHITECTURE").unwrap_or_default().to_owned();
         for variable in all() {
             let Some(text) = self.get(variable.name).map(str::to_owned) else {
                 continue;
             };
+            // A list that the pipeline took for a name has been told.
+            if variable.name == "CODENAME"
+                && text.contains(',')
+                && self.texts.get("CODENAMES") == Some(&text)
+            {
+                continue;
+            }
             let around = Around {
                 codename: &codename,
                 architecture: &architecture,
@@ -234,10 +247,10 @@ impl Check {
             }
         }
         if let Some(Ok(known)) = self.get("NETWORK").map(network) {
-            if let Some(entry) = self.used.get_mut("NETWORK") {
-                if entry.0.eq_ignore_ascii_case(&known.name) {
-                    entry.0 = known.name;
-                }
+            if let Some(entry) = self.used.get_mut("NETWORK")
+                && entry.0.eq_ignore_ascii_case(&known.name)
+            {
+                entry.0 = known.name;
             }
             let from = self.get("FROM_ERA").and_then(|text| era(text).ok());
             if let Some(from) = from.filter(|from| *from != known.source_era) {

@@ -240,12 +240,12 @@ impl Run {
             warnings.push("the fork block's state hash was not recomputed from a block".to_owned());
         }
         let rule = self.ledgers.first().map(|ledger| &ledger.document.rule);
-        if let Some(variant) = rule.and_then(|rule| rule.variant.as_deref()) {
-            if variant != USUAL_VARIANT {
-                warnings.push(format!(
-                    "the migration's variant is {variant}, not {USUAL_VARIANT}"
-                ));
-            }
+        if let Some(variant) = rule.and_then(|rule| rule.variant.as_deref())
+            && variant != USUAL_VARIANT
+        {
+            warnings.push(format!(
+                "the migration's variant is {variant}, not {USUAL_VARIANT}"
+            ));
         }
         if let Some(manifest) = &self.manifest {
             warnings.extend(

@@ -199,7 +199,7 @@ mod tests {
             ),
             (
                 "if x; then buildkite-agent artifact download 'a/$$b/*' ./ ; fi && buildkite-agent \
-                 artifact download --step=\"deb\" d .\nls",
+                 artifact download --step=deb d .\nls",
                 "if x; then buildkite-agent artifact download 'devnet/a/$$b/*' .. ; fi && \
                  buildkite-agent artifact download --step=devnet-deb devnet/d ..\nls",
             ),
@@ -216,13 +216,7 @@ mod tests {
                 "buildkite-agent annotate --style info <x",
             ),
         ] {
-            let expected = expected.replace("--step=devnet-deb", "--step=devnet-deb");
-            let script = script.replace("--step=\"deb\"", "--step=deb");
-            assert_eq!(
-                changed(&script).as_deref(),
-                Ok(expected.as_str()),
-                "{script}"
-            );
+            assert_eq!(changed(script).as_deref(), Ok(expected), "{script}");
         }
     }
 
