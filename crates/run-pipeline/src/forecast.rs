@@ -74,22 +74,71 @@ impl Forecast {
         elapsed: &BTreeMap<String, u64>,
         ended: impl Fn(&str) -> bool,
     ) -> u64 {
-        let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
+        self.remaining(plan, elapsed, ended).ms
+    }
+
+    /// The same, with the jobs that decide it.
+    #[must_use]
+    pub fn remaining<'a>(
+        &self,
+        plan: &'a Plan,
+        elapsed: &BTreeMap<String, u64>,
+        ended: impl Fn(&str) -> bool,
+    ) -> Remaining<'a> {
+        // By step, whose jobs may be several: the job that ends last, when, and the step it waits for.
+        let mut last: BTreeMap<&str, (u64, &str, Option<&str>)> = BTreeMap::new();
         for step in &plan.steps {
             // Nobody knows how long a person takes.
             if ended(&step.key) || step.gate.is_some() {
                 continue;
             }
-            let waits = step.depends_on.iter();
-            let start = waits.filter_map(|key| ends.get(key.as_str())).max();
+            let waits = step.depends_on.iter().map(String::as_str);
+            let before = waits
+                .filter_map(|key| last.get_key_value(key))
+                .max_by_key(|(_, (end, ..))| *end);
+            let start = before.map_or(0, |(_, (end, ..))| *end);
             let expected = self.of(&step.key).unwrap_or_default();
             let left = expected.saturating_sub(elapsed.get(&step.key).copied().unwrap_or_default());
-            let end = start.copied().unwrap_or_default() + left;
-            let last = ends.entry(&step.step).or_default();
-            *last = end.max(*last);
+            let own = (
+                start + left,
+                step.name.as_str(),
+                before.map(|(key, _)| *key),
+            );
+            let known = last.entry(&step.step).or_insert(own);
+            if own.0 > known.0 {
+                *known = own;
+            }
         }
-        ends.into_values().max().unwrap_or_default()
+        // Of two that end together, the one further down the graph.
+        let mut ends: Option<(u64, &str)> = None;
+        for step in &plan.steps {
+            if let Some((end, ..)) = last.get(step.step.as_str())
+                && ends.is_none_or(|(latest, _)| *end >= latest)
+            {
+                ends = Some((*end, &step.step));
+            }
+        }
+        let mut path = Vec::new();
+        let mut current = ends.map(|(_, key)| key);
+        while let Some((_, name, before)) = current.and_then(|key| last.get(key)) {
+            path.push(*name);
+            current = *before;
+        }
+        path.reverse();
+        Remaining {
+            ms: ends.map_or(0, |(end, _)| end),
+            path,
+        }
     }
+}
+
+/// What is left of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remaining<'a> {
+    /// Time until the last step ends, in milliseconds.
+    pub ms: u64,
+    /// Names of the jobs that decide it, each waiting for the one before it: the critical path.
+    pub path: Vec<&'a str>,
 }
 
 /// Whether a script starts this worker. Steps have the names of workers, so that a download from such
@@ -169,6 +218,9 @@ steps:
         let running = [("migrate".to_owned(), 200), ("short".to_owned(), 1)].into();
         let left = forecast.remaining_ms(&plan, &running, |key| key == "import");
         assert_eq!(left, 100, "the short one is now the longer one");
+        let path = |elapsed, done: &str| forecast.remaining(&plan, elapsed, |key| key == done).path;
+        assert_eq!(path(&nothing, ""), ["import", "migrate", "other"]);
+        assert_eq!(path(&running, "import"), ["short", "other"]);
         assert_eq!(forecast.remaining_ms(&plan, &nothing, |_| true), 0);
         // What was measured here is better than rates.
         let mut history = History::default();

@@ -52,6 +52,14 @@ impl Live {
     /// Begins to show a run.
     pub(crate) fn board(&self, plan: Arc<Plan>, forecast: Forecast, budget_ms: u64) -> Board {
         let total = self.bars.as_ref().map(|bars| bar(bars, "total", None));
+        let path = self.bars.as_ref().map(|bars| {
+            let line = bars.add(ProgressBar::new(0));
+            if let Ok(style) = ProgressStyle::with_template("{prefix:<24} {wide_msg}") {
+                line.set_style(style);
+            }
+            line.set_prefix("critical path");
+            line
+        });
         Board {
             budget_ms,
             started: Instant::now(),
@@ -62,6 +70,7 @@ impl Live {
                 running: BTreeMap::new(),
                 ended: Vec::new(),
                 total,
+                path,
                 is_warned: false,
             }),
         }
@@ -118,6 +127,8 @@ struct BoardState {
     running: BTreeMap<String, (Instant, Option<ProgressBar>)>,
     ended: Vec<String>,
     total: Option<ProgressBar>,
+    /// The critical path of what is left.
+    path: Option<ProgressBar>,
     is_warned: bool,
 }
 
@@ -171,7 +182,11 @@ impl Board {
                 running.insert(key.clone(), ms);
             }
             let ended = |key: &str| state.ended.iter().any(|ended| ended == key);
-            let left = state.forecast.remaining_ms(&state.plan, &running, ended);
+            let remaining = state.forecast.remaining(&state.plan, &running, ended);
+            let left = remaining.ms;
+            if let Some(path) = &state.path {
+                path.set_message(remaining.path.join(" → "));
+            }
             if let Some(total) = &state.total {
                 let budget = self.budget_ms.saturating_sub(elapsed_ms) / 1000;
                 total.set_message(format!(
@@ -201,8 +216,8 @@ impl Board {
 impl Drop for Board {
     fn drop(&mut self) {
         self.with(|state| {
-            if let Some(total) = &state.total {
-                total.finish_and_clear();
+            for bar in state.total.iter().chain(&state.path) {
+                bar.finish_and_clear();
             }
         });
     }

@@ -105,7 +105,7 @@ fn optional_inputs_appear_only_when_given() {
     );
     assert_eq!(
         export[1],
-        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof rocksdb --output ledgers"
+        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --proof log --output ledgers"
     );
     let store = lines(&[("CANDIDATE_STORE", "s3://b/c"), ("CONFIRMATIONS", "9")]);
     assert_eq!(store.len(), 8);
@@ -134,7 +134,7 @@ fn optional_inputs_appear_only_when_given() {
     );
     assert_eq!(
         four[1],
-        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --proof rocksdb --output ledgers"
+        "migrate-ledger --candidate candidate --role genesis --role staking --role next --from berkeley --to mesa --fork-slot 77 --variant v --unverified-source --proof log --output ledgers"
     );
     assert!(four[2].contains("--genesis-timestamp 2026-01-01T00:00:00Z --output"));
     let expected = "--fork-slot 77 --variant v --genesis-timestamp 2026-01-01T00:00:00Z";
