@@ -21,7 +21,7 @@ use crate::error::PromoteError;
 use crate::fact::{Fact, OWN_NAMES, envelope};
 use crate::{clock, inputs};
 
-use args::{AboutArgs, ManifestArgs, TestArgs, VoteArgs};
+use args::{AboutArgs, CommonArgs, ManifestArgs, TestArgs, VoteArgs};
 pub use args::{RecordArgs, What};
 
 /// Largest JSON text that an option takes, in bytes.
