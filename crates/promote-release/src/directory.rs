@@ -354,6 +354,18 @@ impl Release {
         Ok(())
     }
 
+    /// What is wrong with the copy of the manifest that lies beside the record.
+    pub(crate) fn wrong_copy(&self) -> Result<Option<String>, PromoteError> {
+        let path = self.root.join(MANIFEST);
+        if !fork_fs::exists(&path) {
+            return Ok(None);
+        }
+        let found = Digest::of(&fork_fs::read_limited(&path, ENVELOPE_BYTES_MAX)?);
+        // A command that was interrupted leaves the copy of an earlier one, or of one that was refused.
+        let is_recorded = self.store.evidence(found).is_some();
+        Ok((!is_recorded).then(|| format!("`{}` is no recorded manifest", path.display())))
+    }
+
     /// Files beside the record that no entry names, by path: left by a command that was interrupted.
     pub(crate) fn strays(&self) -> Result<Vec<PathBuf>, PromoteError> {
         let mut strays = Vec::new();

@@ -299,6 +299,7 @@ fn audited(release: &Release, seen: &[std::path::PathBuf]) -> Result<Audited, Pr
         &release.store,
     );
     let mut problems: Vec<String> = found.iter().map(ToString::to_string).collect();
+    problems.extend(release.wrong_copy()?);
     for path in seen {
         let head = head::read(path, &release.keys.log)?;
         let count = usize::try_from(head.entries).unwrap_or(usize::MAX);
