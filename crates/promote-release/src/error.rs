@@ -354,6 +354,14 @@ impl Fault for PromoteError {
             Self::NoExecutor { .. } => {
                 "name a program for it in the file of --effects; the decision stands, and the same command goes on"
             }
+            Self::Log {
+                source: LogError::Clock { .. },
+                ..
+            }
+            | Self::State {
+                source: StateError::Clock { .. },
+                ..
+            } => "the record does not go back in time: leave --now out, or give a later one",
             Self::Digest { .. } | Self::Record { .. } | Self::Log { .. } => {
                 "somebody changed the record, or a copy of it is damaged: take the untouched one"
             }
