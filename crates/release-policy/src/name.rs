@@ -128,7 +128,8 @@ impl FromStr for Commit {
 
 text_form!(Commit);
 
-/// Whose signature: `ed25519:` and the public key, or `openpgp:` and the fingerprint, in hex.
+/// Whose signature: `ed25519:` and the SHA-256 of the public key as DER, which is how `fork-sign` names
+/// keys; or `openpgp:` and the fingerprint. All in lower-case hex.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(String);

@@ -16,6 +16,8 @@ use crate::name::{Digest, KeyId};
 use crate::version::Grammar;
 use check::Check;
 
+pub use file::Keys;
+
 /// Largest policy that is read, in bytes.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
 /// Most gates of a policy.

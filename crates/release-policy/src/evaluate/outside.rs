@@ -151,6 +151,7 @@ pub(crate) fn fill(
     }
     let text = text
         .replace("{version}", &version.release().to_string())
+        .replace("{oci_tag}", &version.oci_tag())
         .replace("{tag}", &version.tag());
     (!text.contains('{')).then_some(text)
 }

@@ -43,6 +43,42 @@ struct RawPolicy {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     roles: BTreeMap<String, BTreeSet<KeyId>>,
+    /// Keys that sign the head of the log; [`Keys`] has them.
+    #[serde(default)]
+    log: BTreeSet<KeyId>,
+    /// The keys themselves, for whoever verifies signatures.
+    #[serde(default)]
+    public: BTreeMap<KeyId, String>,
+}
+
+/// A file of keys: whose they are, and the keys themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Keys by role.
+    pub roles: BTreeMap<String, BTreeSet<KeyId>>,
+    /// Keys that sign the head of the log.
+    pub log: BTreeSet<KeyId>,
+    /// The public keys, as the files they were made from. This crate does not look into them.
+    pub public: BTreeMap<KeyId, String>,
+}
+
+impl Keys {
+    /// Reads a file of keys.
+    ///
+    /// # Errors
+    ///
+    /// Refuses unknown members, malformed names of keys, and what is too large.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        if text.len() > POLICY_BYTES_MAX {
+            return Err(PolicyError::Size { bytes: text.len() });
+        }
+        let raw: RawKeys = toml::from_str(text).map_err(|source| toml_error(text, &source))?;
+        Ok(Self {
+            roles: raw.roles,
+            log: raw.log,
+            public: raw.public,
+        })
+    }
 }
 
 impl Policy {
@@ -205,11 +241,7 @@ impl Policy {
     ///
     /// Refuses an unknown role, a malformed key, and a role with fewer keys than its threshold.
     pub fn with_keys(mut self, text: &str) -> Result<Self, PolicyError> {
-        if text.len() > POLICY_BYTES_MAX {
-            return Err(PolicyError::Size { bytes: text.len() });
-        }
-        let raw: RawKeys = toml::from_str(text).map_err(|source| toml_error(text, &source))?;
-        for (name, keys) in raw.roles {
+        for (name, keys) in Keys::parse(text)?.roles {
             let role = self.roles.get_mut(&name);
             let role =
                 role.ok_or_else(|| PolicyError::Keys(format!("there is no role `{name}`")))?;

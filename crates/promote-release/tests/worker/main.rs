@@ -1,0 +1,14 @@
+//! The worker as it is called: exit codes, records that are changed, runs that are killed, pages.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
+
+mod commands;
+mod pages;
+mod place;
+mod practices;
+mod records;
