@@ -9,6 +9,7 @@
 
 mod commands;
 mod pages;
+mod pipeline;
 mod place;
 mod practices;
 mod records;

@@ -170,9 +170,22 @@ impl Runner<'_> {
             return Class::Interrupted.exit_code();
         }
         let pending = Class::Pending.exit_code();
+        let plan = self.plan();
+        // What was pending before and is not any more: a step that waited for it has passed.
+        let passed_since = |report: &StepReport| {
+            plan.steps.iter().any(|step| {
+                let passed = |other: &StepReport| {
+                    other.key == step.key && other.state == State::Passed && step.gate.is_none()
+                };
+                now.reports.iter().any(passed)
+                    && plan.ancestors(step).iter().any(|one| one.key == report.key)
+            })
+        };
         let waits = |report: &StepReport| match report.state {
             State::Blocked => true,
-            State::SoftFailed => report.exit_code == Some(i32::from(pending)),
+            State::SoftFailed => {
+                report.exit_code == Some(i32::from(pending)) && !passed_since(report)
+            }
             _ => false,
         };
         match now.exit_code {
