@@ -85,3 +85,70 @@ fn a74_every_practice_goes_as_it_is_written() {
         assert!(page.contains(words), "{words}");
     }
 }
+
+/// A release that waits for its partners, led to its end by the commands that a pipeline runs.
+#[test]
+fn a_practice_that_was_stopped_is_promoted_by_commands() {
+    let place = Place::with_keys(&[]);
+    place.run("practice mina-hardfork --before partner-1 --output out", 0);
+    place.run("practice mina-hardfork --before nothing --output other", 2);
+    let release = "--release out/mina-hardfork/release";
+    let keys = "out/mina-hardfork/keys";
+    let log = format!("--log-key {keys}/log-0.pem");
+    let question = format!("{release} --to publish --artifacts out/mina-hardfork/artifacts");
+    place.run(&format!("check {question}"), 3);
+    for number in 0..2 {
+        place.run(&format!("record approve {release} --stage publish --item coordination --by partner-{number} --key {keys}/partners-{number}.pem {log}"), 0);
+    }
+    place.write("message.txt", "The package is ready.\n");
+    let digest = release_policy::Digest::of(b"The package is ready.\n");
+    place.write(
+        "news.toml",
+        &format!("channel = \"forum\"\nmessage = \"{digest}\"\n"),
+    );
+    let said = place.run(&format!("check {question}"), 3);
+    assert!(said.contains("H-09") && !said.contains("H-08 "), "{said}");
+    place.run(&format!("record document {release} --type announcement --file news.toml --raw message.txt --key {keys}/release_team-0.pem {log}"), 0);
+    place.run(&format!("check {question}"), 0);
+    // The suite and the tag need somebody who does it.
+    let said = place.run(&format!("promote {question} {log}"), 2);
+    assert!(said.contains("suite"), "{said}");
+    place.write("effects.toml", "[executor.suite]\nrun = [\"cp\", \"{file:mina.deb}\", \"{target}.deb\"]\ncheck = [\"cmp\", \"{file:mina.deb}\", \"{target}.deb\"]\n[executor.tag]\nrun = [\"sh\", \"-c\", \"printf %s $0 > tag\", \"{digest:mina-image}\"]\ncheck = [\"cat\", \"tag\"]\nexpect = \"{digest:mina-image}\"\n");
+    place.run(
+        &format!("promote {question} {log} --effects effects.toml"),
+        0,
+    );
+    place.run(&format!("promote {question} {log} --on exit"), 0);
+    let status = place.json(&format!("status {release}"));
+    assert_eq!(status["standing"], "released");
+    assert_eq!(status["actions"].as_array().unwrap().len(), 4);
+    assert!(
+        status["actions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["done"].is_string())
+    );
+    assert!(place.path("stable.deb").exists());
+    let news =
+        fs::read_to_string(place.path("out/mina-hardfork/release/effects/announce/operators.md"));
+    assert!(news.unwrap().contains("mina.deb"));
+    place.run(&format!("audit {release}"), 0);
+    // One wrong byte of the image's layer, and of the package.
+    let blobs = place.path("out/mina-hardfork/artifacts/mina-image/blobs/sha256");
+    let mut layers: Vec<_> = fs::read_dir(blobs)
+        .unwrap()
+        .map(|one| one.unwrap().path())
+        .collect();
+    layers.sort_by_key(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]));
+    let layer = layers.pop().unwrap();
+    let mut bytes = fs::read(&layer).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&layer, bytes).unwrap();
+    let said = place.run(&format!("check {question} --on exit"), 5);
+    assert!(
+        said.contains(layer.file_name().unwrap().to_str().unwrap()),
+        "{said}"
+    );
+}
