@@ -385,6 +385,11 @@ pub struct PracticeArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 
+    /// Stop before this: a fact by its name, or a question as `enter:STAGE`. What is left is a release
+    /// on its way, with its keys and artifacts beside it
+    #[arg(long, value_name = "STEP")]
+    pub before: Option<String>,
+
     /// Directory to create for the releases; it must not exist or be empty
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,

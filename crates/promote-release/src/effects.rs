@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use fork_sign::SecretKey;
 use release_policy::action::{Planned, plan};
 use release_policy::log::Body;
-use release_policy::policy::Executor;
+use release_policy::manifest::Manifest;
+use release_policy::policy::{Executor, Identity};
+use release_policy::state::{State, StateError};
 use release_policy::statement::Predicate;
-use release_policy::{Point, Policy, Time};
+use release_policy::{Digest, Point, Policy, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::deciding::Artifacts;
 use crate::directory::{Release, read_policy_file};
 use crate::error::PromoteError;
-use crate::measure::Places;
+use crate::measure::{self, Places};
 use crate::{page, texts};
 use program::Program;
 
@@ -161,7 +163,13 @@ impl Effects {
             self.can(&planned.id, planned.executor, &planned.target)?;
             let result = match self.program(&planned.id, planned.executor) {
                 Some(program) => {
-                    let values = values(release, &planned, &artifacts.places(release)?)?;
+                    // What was allowed is done to what was decided on, also when a later command
+                    // does it: another manifest may hold by then, and files may have changed.
+                    let state = release.state()?;
+                    let manifest = manifest_of(release, &state, &planned)?;
+                    let places = measure::find(manifest, &artifacts.named, &artifacts.directories)?;
+                    unchanged(release, manifest, &places)?;
+                    let values = values(release, manifest, &planned, &places)?;
                     program.perform(name_of(planned.executor), &planned.target, &values)?
                 }
                 None => write(release, &planned)?,
@@ -183,12 +191,46 @@ impl Effects {
     }
 }
 
+/// The manifest that was decided on.
+fn manifest_of<'a>(
+    release: &Release,
+    state: &State<'a>,
+    planned: &Planned,
+) -> Result<&'a Manifest, PromoteError> {
+    let mut all = state.manifests.iter();
+    let found = all.find(|(envelope, _)| *envelope == planned.manifest);
+    let (_, manifest) = found.ok_or_else(|| release.state_error(StateError::NoManifest))?;
+    Ok(manifest)
+}
+
+/// Fails unless every artifact that is handed to a program is the one that was decided on.
+fn unchanged(release: &Release, manifest: &Manifest, places: &Places) -> Result<(), PromoteError> {
+    let measured = measure::measure(manifest, places)?;
+    for artifact in &manifest.artifact {
+        let Some(found) = measured.get(&artifact.name) else {
+            continue;
+        };
+        let (expected, found) = match (release.policy.identity, artifact.payload) {
+            (Identity::Payload, Some(payload)) => (Some(payload), found.payload),
+            _ => (Some(artifact.digest), Some(found.digest)),
+        };
+        if expected != found {
+            let text =
+                |digest: Option<Digest>| digest.map_or_else(String::new, |one| one.to_string());
+            return Err(PromoteError::Wrong {
+                what: format!("artifact `{}`", artifact.name),
+                expected: text(expected),
+                found: text(found),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Does something by writing a file; one that is as it should be stays.
 fn write(release: &Release, planned: &Planned) -> Result<String, PromoteError> {
     let state = release.state()?;
-    let (_, manifest) = state
-        .manifest()
-        .map_err(|source| release.state_error(source))?;
+    let manifest = manifest_of(release, &state, planned)?;
     let directory = release
         .root()
         .join(DIRECTORY)
@@ -247,13 +289,10 @@ pub(crate) fn network(release: &Release) -> Result<String, PromoteError> {
 /// What programs may be told, by name.
 fn values(
     release: &Release,
+    manifest: &Manifest,
     planned: &Planned,
     places: &Places,
 ) -> Result<BTreeMap<String, String>, PromoteError> {
-    let state = release.state()?;
-    let (_, manifest) = state
-        .manifest()
-        .map_err(|source| release.state_error(source))?;
     let grammar = release.policy.grammar;
     let version = match manifest.tag.as_deref() {
         Some(tag) => grammar.parse_tag(tag),
@@ -262,7 +301,7 @@ fn values(
     let mut values = BTreeMap::from([
         ("target".to_owned(), planned.target.clone()),
         ("key".to_owned(), planned.key.hex()),
-        ("release".to_owned(), state.release.clone()),
+        ("release".to_owned(), release.id().to_owned()),
         ("version".to_owned(), manifest.version.clone()),
         ("commit".to_owned(), manifest.commit.to_string()),
         ("directory".to_owned(), release.root().display().to_string()),

@@ -152,11 +152,7 @@ fn code(text: impl ToString) -> String {
 }
 
 fn lines(texts: &[String]) -> String {
-    texts
-        .iter()
-        .map(|text| code(text))
-        .collect::<Vec<_>>()
-        .join("<br>")
+    texts.iter().map(code).collect::<Vec<_>>().join("<br>")
 }
 
 fn page(info: &Info) -> String {

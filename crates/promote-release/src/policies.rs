@@ -1,6 +1,6 @@
 //! `lint`, `explain`, `next-version`, `keys`, `open` and `open-proposal`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fork_worker::{Context, WorkerResult};
 use release_policy::policy::check::Check;
@@ -67,13 +67,13 @@ impl LintArgs {
     }
 }
 
-fn with_keys(policy: Policy, path: &PathBuf) -> Result<Policy, PromoteError> {
+fn with_keys(policy: Policy, path: &Path) -> Result<Policy, PromoteError> {
     let text = read_policy_file(path)?;
     PinnedKeys::parse(path, text.clone())?;
     policy
         .with_keys(&text)
         .map_err(|source| PromoteError::Policy {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })
 }

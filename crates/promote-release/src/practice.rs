@@ -58,7 +58,15 @@ impl PracticeArgs {
         let mut practiced = Vec::new();
         let mut pages = Vec::new();
         for (name, text) in SCRIPTS.iter().filter(|(name, _)| wanted(name)) {
-            let script = Script::parse(name, text)?;
+            let mut script = Script::parse(name, text)?;
+            if let Some(step) = &self.before {
+                script.stop_before(step).map_err(|()| {
+                    PromoteError::usage(
+                        format!("the practice of `{name}` has no step `{step}`"),
+                        "name a fact of crates/promote-release/practice, or a question as enter:STAGE",
+                    )
+                })?;
+            }
             let inside = staged.path().join(name);
             let walked = walk(name, &script, &inside)?;
             let release = Release::read(&inside.join(RELEASE))?;

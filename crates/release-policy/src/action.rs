@@ -20,6 +20,8 @@ pub struct Planned {
     /// The same for the same thing: release, stage, attempt, action and target. It is recorded when
     /// the action is done, and tells a second run that it was.
     pub key: Digest,
+    /// Envelope of the manifest that was decided on.
+    pub manifest: Digest,
     /// What came of it, if it is done.
     pub done: Option<String>,
     /// The rule that then asks whether it is so.
@@ -81,6 +83,7 @@ pub fn plan(policy: &Policy, log: &Log, store: &Store) -> Result<Vec<Planned>, S
                 executor: action.executor,
                 target,
                 key,
+                manifest: decision.manifest,
                 done: state.acted.get(&key).cloned(),
                 checked_by: action.checked_by.clone(),
             });

@@ -120,6 +120,17 @@ impl Script {
         })
     }
 
+    /// Forgets a step and everything after it.
+    pub(super) fn stop_before(&mut self, wanted: &str) -> Result<(), ()> {
+        let at = self.steps.iter().position(|step| match step {
+            Step::Clock { .. } => false,
+            Step::Fact { name, .. } => name == wanted,
+            Step::Ask { ask, point, .. } => format!("{}:{ask}", point.name()) == wanted,
+        });
+        self.steps.truncate(at.ok_or(())?);
+        Ok(())
+    }
+
     /// The text of a file, with digests in their places.
     pub(super) fn file_text(&self, name: &str) -> Result<String, String> {
         self.text_at(name, 0)

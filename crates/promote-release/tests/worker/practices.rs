@@ -85,3 +85,197 @@ fn a74_every_practice_goes_as_it_is_written() {
         assert!(page.contains(words), "{words}");
     }
 }
+
+/// A release that waits for its partners, led to its end by the commands that a pipeline runs.
+#[test]
+fn a_practice_that_was_stopped_is_promoted_by_commands() {
+    let place = Place::with_keys(&[]);
+    place.run("practice mina-hardfork --before partner-1 --output out", 0);
+    place.run("practice mina-hardfork --before nothing --output other", 2);
+    let release = "--release out/mina-hardfork/release";
+    let keys = "out/mina-hardfork/keys";
+    let log = format!("--log-key {keys}/log-0.pem");
+    let question = format!("{release} --to publish --artifacts out/mina-hardfork/artifacts");
+    place.run(&format!("check {question}"), 3);
+    for number in 0..2 {
+        place.run(&format!("record approve {release} --stage publish --item coordination --by partner-{number} --key {keys}/partners-{number}.pem {log}"), 0);
+    }
+    place.write("message.txt", "The package is ready.\n");
+    let digest = release_policy::Digest::of(b"The package is ready.\n");
+    place.write(
+        "news.toml",
+        &format!("channel = \"forum\"\nmessage = \"{digest}\"\n"),
+    );
+    let said = place.run(&format!("check {question}"), 3);
+    assert!(said.contains("H-09") && !said.contains("H-08 "), "{said}");
+    place.run(&format!("record document {release} --type announcement --file news.toml --raw message.txt --key {keys}/release_team-0.pem {log}"), 0);
+    place.run(&format!("check {question}"), 0);
+    // The suite and the tag need somebody who does it.
+    let said = place.run(&format!("promote {question} {log}"), 2);
+    assert!(said.contains("suite"), "{said}");
+    place.write("effects.toml", "[executor.suite]\nrun = [\"cp\", \"{file:mina.deb}\", \"{target}.deb\"]\ncheck = [\"cmp\", \"{file:mina.deb}\", \"{target}.deb\"]\n[executor.tag]\nrun = [\"sh\", \"-c\", \"printf %s $0 > tag\", \"{digest:mina-image}\"]\ncheck = [\"cat\", \"tag\"]\nexpect = \"{digest:mina-image}\"\n");
+    place.run(
+        &format!("promote {question} {log} --effects effects.toml"),
+        0,
+    );
+    place.run(&format!("promote {question} {log} --on exit"), 0);
+    let status = place.json(&format!("status {release}"));
+    assert_eq!(status["standing"], "released");
+    assert_eq!(status["actions"].as_array().unwrap().len(), 4);
+    assert!(
+        status["actions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["done"].is_string())
+    );
+    assert!(place.path("stable.deb").exists());
+    let news =
+        fs::read_to_string(place.path("out/mina-hardfork/release/effects/announce/operators.md"));
+    assert!(news.unwrap().contains("mina.deb"));
+    place.run(&format!("audit {release}"), 0);
+    // One wrong byte of the image's layer, and of the package.
+    let blobs = place.path("out/mina-hardfork/artifacts/mina-image/blobs/sha256");
+    let mut layers: Vec<_> = fs::read_dir(blobs)
+        .unwrap()
+        .map(|one| one.unwrap().path())
+        .collect();
+    layers.sort_by_key(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]));
+    let layer = layers.pop().unwrap();
+    let mut bytes = fs::read(&layer).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&layer, bytes).unwrap();
+    let said = place.run(&format!("check {question} --on exit"), 5);
+    assert!(
+        said.contains(layer.file_name().unwrap().to_str().unwrap()),
+        "{said}"
+    );
+}
+
+/// From the proposal to the vote, by mails.
+#[test]
+fn a23_a26_a_proposal_is_whole_and_votes_come_in_mails() {
+    let place = Place::with_keys(&[]);
+    place.run(
+        "practice splice-sv-bugfix --before proposal --output out",
+        0,
+    );
+    let release = "--release out/splice-sv-bugfix/release";
+    let keys = "out/splice-sv-bugfix/keys";
+    let signed = |role: &str| format!("--key {keys}/{role}-0.pem --log-key {keys}/log-0.pem");
+    place.write(
+        "roster.toml",
+        "[operators]\na = [\"a@example.org\"]\nb = [\"b@example.org\"]\n",
+    );
+    let roster = release_policy::Digest::of(&fs::read(place.path("roster.toml")).unwrap());
+    let proposal = format!(
+        "issue = \"i\"\nresolution = \"r\"\nreconcile_release = \"0.4.20\"\nreconcile_notes = \"n\"\nalternative = \"wait\"\nroster = \"{roster}\"\n[diff]\ncommits = [\"{}\"]\n[schedule]\ndevnet = \"2026-03-03T00:00:00Z\"\n[waves]\nmainnet = [[\"a\"]]\n[who.must]\na = \"2026-03-06T00:00:00Z\"\n",
+        "0".repeat(39) + "2"
+    );
+    let before = fs::read(place.path("out/splice-sv-bugfix/release/log.jsonl")).unwrap();
+    for section in [
+        "issue",
+        "resolution",
+        "reconcile_release",
+        "reconcile_notes",
+        "alternative",
+    ] {
+        let text: String = proposal
+            .lines()
+            .filter(|line| !line.starts_with(&format!("{section} =")))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        place.write("proposal.toml", &text);
+        let said = place.run(
+            &format!(
+                "open-proposal {release} --file proposal.toml {}",
+                signed("maintainer")
+            ),
+            4,
+        );
+        assert!(said.contains(&format!("without {section}")), "{said}");
+    }
+    assert_eq!(
+        fs::read(place.path("out/splice-sv-bugfix/release/log.jsonl")).unwrap(),
+        before
+    );
+    place.write("proposal.toml", &proposal);
+    place.run(
+        &format!(
+            "open-proposal {release} --file proposal.toml {}",
+            signed("maintainer")
+        ),
+        0,
+    );
+    // The roster is kept beside it.
+    place.run(
+        &format!(
+            "record document {release} --type roster --file roster.toml {}",
+            signed("maintainer")
+        ),
+        0,
+    );
+    let digest = release_policy::Digest::of(proposal.as_bytes());
+    for (from, code) in [("a", 0), ("b", 0), ("stranger", 5)] {
+        place.write("vote.eml", &format!("From: {from} <{from}@example.org>\nList-Id: <supervalidator-ops.lists.example.org>\nSubject: Re\n\nProposal: {digest}\nVote: APPROVE\n"));
+        place.run(
+            &format!("record vote {release} --mail vote.eml {}", signed("engine")),
+            code,
+        );
+    }
+    let vote = place.json(&format!("status {release}"))["vote"].clone();
+    assert_eq!(
+        (vote["won"].as_bool(), vote["electorate"].as_u64()),
+        (Some(true), Some(2)),
+        "{vote}"
+    );
+    place.run(&format!("audit {release}"), 0);
+}
+
+#[test]
+fn a28_a59_a60_what_people_owe_is_listed() {
+    let place = Place::with_keys(&[]);
+    place.run(
+        "practice splice-sv-bugfix --before applied-b --output out",
+        0,
+    );
+    let release = "--release out/splice-sv-bugfix/release";
+    let said = place.run(
+        &format!("obligations {release} --now 2026-03-05T00:00:00Z"),
+        3,
+    );
+    assert!(
+        said.contains("done ") && said.contains("open ") && !said.contains("OVERDUE"),
+        "{said}"
+    );
+    let said = place.run(
+        &format!("obligations {release} --now 2026-03-07T00:00:00Z"),
+        3,
+    );
+    assert!(
+        said.contains("OVERDUE") && said.contains("b: apply the release"),
+        "{said}"
+    );
+    place.run(
+        "practice spacemesh-cycle-failure --before manifest-2 --output failed",
+        0,
+    );
+    let release = "--release failed/spacemesh-cycle-failure/release";
+    let said = place.run(&format!("obligations {release}"), 3);
+    assert!(said.contains("write a postmortem (P-26)"), "{said}");
+    place.run(&format!("postmortem {release} --output postmortem.toml"), 0);
+    let text = fs::read_to_string(place.path("postmortem.toml")).unwrap();
+    assert!(
+        text.contains("suite `smoke` failed") && text.contains("bootstrap on net-1"),
+        "{text}"
+    );
+    // The frame says nothing yet, so it passes no gate.
+    assert!(
+        release_policy::document::sections(&text)
+            .unwrap()
+            .is_empty()
+    );
+    let said = place.run(&format!("announcement {release}"), 0);
+    assert!(said.contains("1.2.3"), "{said}");
+}
