@@ -13,7 +13,7 @@ const PROMOTE: &str =
 
 /// Programs that leave a mark and a line in a journal; the one that writes line `kill` kills the
 /// worker right after it has done its work.
-pub fn effects(place: &Place, kill: usize) {
+fn effects(place: &Place, kill: usize) {
     let run = format!(
         "touch mark-$1-$2; echo $1 $2 >> journal; if [ $(wc -l < journal) = {kill} ] && [ ! -e killed ]; then touch killed; kill -9 $PPID; fi"
     );

@@ -4,8 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::commands::effects;
 use crate::place::{BINARY, Place};
+
+/// Programs that write a line each; a step has a directory of its own, so they name the journal whole.
+fn effects(place: &Place) {
+    let journal = place.path("journal");
+    let journal = journal.to_str().unwrap();
+    let mut text = String::new();
+    for executor in ["suite", "tag", "announce"] {
+        let line = format!("\"{executor}\", \"{{target}}\", {journal:?}");
+        text.push_str(&format!(
+            "[executor.{executor}]\nrun = [\"sh\", \"-c\", 'echo $1 $2 >>\"$3\"', \"sh\", {line}]\n\
+             check = [\"sh\", \"-c\", 'grep -qx \"$1 $2\" \"$3\"', \"sh\", {line}]\n"
+        ));
+    }
+    place.write("effects.toml", &text);
+}
 
 fn run(place: &Place, who: &str, minute: u32, more: &[&str]) -> Output {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline/promote.yml");
@@ -48,7 +62,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn a_promotion_runs_in_its_pipeline() {
     let place = Place::built();
-    effects(&place, 0);
+    effects(&place);
     let answer = |who: &str, minute: u32, verdict: &str| {
         let name = format!("approve:approved-by=A. {who} <b>");
         let verdict = format!("approve:verdict={verdict}");
@@ -84,7 +98,7 @@ fn a_promotion_runs_in_its_pipeline() {
 
     // Whoever says no stops it, and is in the record.
     let place = Place::built();
-    effects(&place, 0);
+    effects(&place);
     run(&place, "p1", 10, &[]);
     let more = [
         "--answer",
