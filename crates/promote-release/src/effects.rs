@@ -299,6 +299,9 @@ fn values(
         None => grammar.parse(&manifest.version),
     };
     let mut values = BTreeMap::from([
+        // A brace of its own, for programs that want one.
+        ("open".to_owned(), "{".to_owned()),
+        ("close".to_owned(), "}".to_owned()),
         ("target".to_owned(), planned.target.clone()),
         ("key".to_owned(), planned.key.hex()),
         ("release".to_owned(), release.id().to_owned()),
@@ -317,6 +320,7 @@ fn values(
     for artifact in &manifest.artifact {
         let name = &artifact.name;
         values.insert(format!("digest:{name}"), artifact.digest.to_string());
+        values.insert(format!("hex:{name}"), artifact.digest.hex());
         if let Some(path) = places.get(name) {
             values.insert(format!("file:{name}"), path.display().to_string());
         }

@@ -440,3 +440,71 @@ fn a_release_is_opened_once_and_only_with_its_keys() {
     assert!(said.contains("the key under"), "{said}");
     place.run("keys --role ci=ci.pub --log log.pub --output keys.toml", 2);
 }
+
+#[test]
+fn a_report_counts_for_its_artifact_and_as_far_as_it_was_run() {
+    let place = Place::built();
+    let digest = release_policy::Digest::of(b"the artifact").hex();
+    let report = |sha256: &str, outcome: &str| {
+        let failed = usize::from(outcome == "failed");
+        json!({"format": "forkpack.report", "version": 1, "subject": {"kind": "deb", "sha256": sha256}, "candidate_sha256": "0", "failed": failed,
+            "checks": [{"id": "daemon.accounts", "outcome": outcome}, {"id": "package.dpkg", "outcome": "not-run"}]})
+        .to_string()
+    };
+    let record = |text: &str, more: &str, code: i32| {
+        place.write("report.json", text);
+        place.run(&format!("record test --release r --suite account-sample --report report.json --stage publish --key ci.pem --log-key log.pem{more}"), code)
+    };
+    record(&report(&"0".repeat(64), "passed"), "", 4);
+    record(&report(&digest, "not-run"), "", 5);
+    let said = record(&report(&digest, "passed"), " --check package.*", 5);
+    assert!(said.contains("`package.*` was not run"), "{said}");
+    record("{}", "", 5);
+    record(&report(&digest, "passed"), " --check daemon.accounts", 0);
+    record(&report(&digest, "failed"), "", 0);
+    let status = place.json("status --release r");
+    let facts: Vec<&str> = status["facts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        facts,
+        [
+            "test `account-sample` passed",
+            "test `account-sample` failed"
+        ]
+    );
+}
+
+#[test]
+fn a_manifest_is_of_artifacts_that_sign_release_has_seen() {
+    let place = Place::opened();
+    let envelope = |bytes: &[u8], seed: u8| {
+        let subject = fork_sign::Subject::new("a.bin", release_policy::Digest::of(bytes).hex());
+        let type_ = "https://github.com/forkpack/forkpack/manifest/v1";
+        let statement = fork_sign::Statement::new(type_, vec![subject], json!({})).unwrap();
+        let mut envelope = Envelope::new(statement.to_payload().unwrap());
+        envelope
+            .sign(&SecretKey::from_seed(&[seed; 32]).unwrap())
+            .unwrap();
+        fs::write(place.path("signed.json"), envelope.to_json().unwrap()).unwrap();
+    };
+    let line = "record manifest --release r --manifest manifest.toml --artifacts files --signed signed.json --key ci.pem --log-key log.pem";
+    envelope(b"the artifact", 2);
+    // A key of another role than the one that signs manifests.
+    place.run(line, 5);
+    envelope(b"another", 1);
+    let said = place.run(line, 4);
+    assert!(said.contains("artifact `a.bin`"), "{said}");
+    envelope(b"the artifact", 1);
+    place.run(line, 0);
+    // A digest that is given has to be right.
+    let text = fs::read_to_string(place.path("manifest.toml")).unwrap();
+    place.write(
+        "manifest.toml",
+        &format!("{text}digest = \"sha256:{}\"\n", "0".repeat(64)),
+    );
+    place.run(line, 4);
+}

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod apt;
 mod commands;
 mod pages;
 mod pipeline;
