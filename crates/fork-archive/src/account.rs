@@ -195,8 +195,7 @@ impl Started {
         let name = format!("leaf {}", row.text(0).unwrap_or("without an index"));
         let value = |number, column| Value::new(row, (number, column), TABLE, &name);
         let identifier = value(2, "account_identifier_id");
-        let owner = row.text(3);
-        let (Some(owner_text), Some(token_text)) = (owner, row.text(4)) else {
+        let (Some(owner_text), Some(token_text)) = (row.text(3), row.text(4)) else {
             return Err(identifier.dangling(
                 identifier.text()?,
                 "account_identifiers, public_keys or tokens",

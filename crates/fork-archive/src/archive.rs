@@ -6,7 +6,7 @@ use fork_types::Era;
 
 use crate::account::AccountStream;
 use crate::block::{ArchiveBlock, BlockChoice};
-use crate::branch::Branch;
+use crate::branch::{Branch, UP};
 use crate::client::Client;
 use crate::error::{ArchiveError, ArchiveErrorKind};
 use crate::schema::Schema;
@@ -196,4 +196,100 @@ impl Archive {
         })?;
         Ok(count)
     }
+
+    /// State hashes of blocks other than `genesis` that begin a chain of the same version.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server does.
+    pub fn other_geneses(&mut self, genesis: &ArchiveBlock) -> Result<Vec<String>, ArchiveError> {
+        let sql = "SELECT b.state_hash FROM blocks b \
+                   JOIN blocks g ON g.id = $1 AND g.protocol_version_id = b.protocol_version_id \
+                   WHERE b.global_slot_since_hard_fork = 0 AND b.id <> g.id \
+                   ORDER BY b.state_hash LIMIT 5";
+        Ok(self
+            .listed("look for genesis blocks", sql, &[&genesis.id.to_string()])?
+            .shown)
+    }
+
+    /// Blocks of the branch of `block` that have transactions and no account rows.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server does.
+    pub fn blocks_without_rows(&mut self, block: &ArchiveBlock) -> Result<Listed, ArchiveError> {
+        let sql = format!(
+            "{UP} SELECT b.state_hash || ' at height ' || b.height FROM up \
+             JOIN blocks b ON b.id = up.id \
+             WHERE NOT EXISTS (SELECT FROM accounts_accessed a WHERE a.block_id = b.id) \
+               AND (EXISTS (SELECT FROM blocks_user_commands c WHERE c.block_id = b.id) \
+                 OR EXISTS (SELECT FROM blocks_zkapp_commands c WHERE c.block_id = b.id) \
+                 OR EXISTS (SELECT FROM blocks_internal_commands c WHERE c.block_id = b.id)) \
+             ORDER BY b.height"
+        );
+        self.listed(
+            "look for blocks without rows",
+            &sql,
+            &[&block.id.to_string()],
+        )
+    }
+
+    /// The leaves that a block touched.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server does.
+    pub fn leaves_of(&mut self, block: &ArchiveBlock) -> Result<Listed, ArchiveError> {
+        let sql = "SELECT ledger_index FROM accounts_accessed WHERE block_id = $1 \
+                   ORDER BY ledger_index";
+        self.listed("read the rows of a block", sql, &[&block.id.to_string()])
+    }
+
+    /// The block of that height on the branch of `block`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server does.
+    pub fn ancestor(
+        &mut self,
+        block: &ArchiveBlock,
+        height: u32,
+    ) -> Result<Option<ArchiveBlock>, ArchiveError> {
+        let sql = format!("{UP} SELECT id FROM up WHERE height = $2");
+        let parameters = [&*block.id.to_string(), &*height.to_string()];
+        let found = self.listed("look for an ancestor", &sql, &parameters)?;
+        match found.shown.first().and_then(|id| id.parse().ok()) {
+            Some(id) => ArchiveBlock::of_id(&mut self.client, id),
+            None => Ok(None),
+        }
+    }
+
+    fn listed(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        parameters: &[&str],
+    ) -> Result<Listed, ArchiveError> {
+        let mut listed = Listed::default();
+        self.client.query(what, sql, parameters, &mut |row| {
+            listed.count += 1;
+            if listed.shown.len() < LISTED_MAX {
+                listed.shown.extend(row.text(0).map(str::to_owned));
+            }
+            Ok(())
+        })?;
+        Ok(listed)
+    }
+}
+
+/// Things kept of a list that goes into a message.
+const LISTED_MAX: usize = 10;
+
+/// How many there are, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// How many.
+    pub count: u64,
+    /// The first ten, as text.
+    pub shown: Vec<String>,
 }

@@ -25,7 +25,7 @@ mod uri;
 mod zkapp;
 
 pub use account::{AccountStream, ArchivedAccount, BATCH_ROWS};
-pub use archive::{Archive, Limits};
+pub use archive::{Archive, Limits, Listed};
 pub use block::{ArchiveBlock, BlockChoice, ChainStatus, EpochRow};
 pub use branch::{Branch, BranchBreak};
 pub use error::{ArchiveError, ArchiveErrorKind};

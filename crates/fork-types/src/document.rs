@@ -124,8 +124,11 @@ macro_rules! document {
     };
 }
 
+mod archive;
 mod capture;
 mod image;
+
+pub use archive::{ArchiveLedgerDocument, ArchiveSource, ArchivedBlock};
 
 pub use image::{ImageAttachment, ImageBase, ImageDocument};
 
