@@ -1,0 +1,14 @@
+//! Ledgers from real PostgreSQL databases: made up, from reference data where it is there, and
+//! damaged row by row.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod damage;
+mod errors;
+mod generated;
+mod reference;
+mod support;
