@@ -101,11 +101,20 @@ impl ArchiveUri {
     ///
     /// Fails on anything but one PostgreSQL server, and on parameters that would be ignored.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let url = Url::parse(text).map_err(|_| UriError::Malformed)?;
+        // `USER@/DATABASE?host=…` is how libpq names a socket and a user; the standard wants a host
+        // behind a user.
+        let (before, after) = text.split_once("://").ok_or(UriError::Malformed)?;
+        let authority_end = after.find(['/', '?']).unwrap_or(after.len());
+        let (authority, path) = after.split_at(authority_end);
+        let has_host = !authority.ends_with('@');
+        let host = if has_host { "" } else { "localhost" };
+        let url = Url::parse(&format!("{before}://{authority}{host}{path}"))
+            .map_err(|_| UriError::Malformed)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(UriError::Scheme);
         }
-        let mut host = decoded(url.host_str().unwrap_or_default(), "host")?;
+        let named_host = url.host_str().filter(|_| has_host);
+        let mut host = decoded(named_host.unwrap_or_default(), "host")?;
         let mut port = url.port().unwrap_or(PORT);
         let mut user = decoded(url.username(), "user")?;
         let mut password = url.password().map(|text| decoded(text, "password"));
@@ -229,6 +238,13 @@ mod tests {
             assert_eq!(uri.to_string(), "/run/pg:5433/arch", "{socket}");
             assert_eq!((uri.user.as_str(), uri.password), ("postgres", None));
         }
+        let user = ArchiveUri::parse("postgresql://me:x@/arch?host=/run/pg").unwrap();
+        assert_eq!(user.to_string(), "/run/pg:5432/arch");
+        assert_eq!(user.user, "me");
+        assert_eq!(
+            ArchiveUri::parse("postgresql://me@/arch"),
+            Err(UriError::NoHost)
+        );
         let six = ArchiveUri::parse("postgres://[::1]/a").unwrap();
         assert_eq!(six.to_string(), "::1:5432/a");
     }
