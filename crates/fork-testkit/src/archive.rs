@@ -145,11 +145,15 @@ impl Maker {
     fn chain(&mut self) -> Result<(), FixtureError> {
         let first = self.spec.genesis_height;
         let mut parent = None;
-        // Blocks of the chain before: the same accounts at other leaves.
+        // Blocks of the chain before: the same accounts at other leaves, and one that the fork left
+        // behind.
+        let last = self.accounts.len(Role::Genesis) - 1;
         for height in 1..first {
-            let changes = (0..self.spec.accounts)
-                .map(|index| (index as usize, self.account(self.spec.accounts - 1 - index)))
-                .collect::<Vec<_>>();
+            let others = (0..self.spec.accounts).rev().chain([last]);
+            let changes: Vec<Change> = others
+                .enumerate()
+                .map(|(leaf, number)| (leaf, self.account(number)))
+                .collect();
             let old = self.block(parent, height, "canonical", &changes, true)?;
             parent = Some(old);
         }
