@@ -19,15 +19,15 @@ pub struct Args {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Write the staged ledger after a block
+    ///
+    /// The block may be canonical, pending or orphaned. Its accounts are read in one read-only
+    /// transaction, in leaf order, and written as a list while their root is computed. The list
+    /// appears at --output only when that root is the block's; otherwise the exit code is 4 (or 3,
+    /// when something is missing in the archive), the likely reason is printed, and nothing is left.
     Staged(Box<StagedArgs>),
 }
 
-/// Write the staged ledger after a block
-///
-/// The block may be canonical, pending or orphaned. Its accounts are read in one read-only
-/// transaction, in leaf order, and written as a list while their root is computed. The list appears
-/// at --output only when that root is the block's; otherwise the exit code is 4 (or 3, when
-/// something is missing in the archive), the likely reason is printed, and nothing is left.
+/// What `staged` takes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(ArgGroup::new("block").required(true).args(["state_hash", "height"])))]
 pub struct StagedArgs {

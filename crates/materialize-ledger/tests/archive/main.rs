@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods
+    clippy::disallowed_methods,
+    // What was skipped is said.
+    clippy::print_stderr
 )]
 
 mod damage;
