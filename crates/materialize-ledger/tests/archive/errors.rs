@@ -1,7 +1,8 @@
 //! Archives that cannot be read.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use fork_testkit::archive::ArchiveSpec;
 
@@ -145,4 +146,40 @@ fn addresses_that_are_no_server() {
         &["--height", "1"],
     )
     .fails(2, "TLS");
+}
+
+/// The connection ends in the middle of the accounts, behind `bytes` of the server's answers.
+#[test]
+fn a_connection_that_is_cut() {
+    if !have_server() {
+        return;
+    }
+    let (database, _) = generated(&ArchiveSpec {
+        seed: 23,
+        height: 4,
+        ..ArchiveSpec::default()
+    });
+    for bytes in [200_usize, 4_000, 12_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).unwrap();
+        let thread = std::thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let server = UnixStream::connect(server().directory().join(".s.PGSQL.5432")).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let questions = std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let mut answers = (&server).take(bytes as u64);
+            let copied = std::io::copy(&mut answers, &mut &client).unwrap();
+            client.shutdown(Shutdown::Both).unwrap();
+            server.shutdown(Shutdown::Both).unwrap();
+            let _ = questions.join().unwrap();
+            copied
+        });
+        let uri = format!(
+            "postgresql:///{database}?host={}",
+            directory.path().display()
+        );
+        let run = staged(&uri, &["--height", "1"]);
+        run.fails(6, "was lost");
+        assert_eq!(thread.join().unwrap(), bytes as u64);
+    }
 }
