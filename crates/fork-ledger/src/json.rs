@@ -36,6 +36,7 @@ pub mod write;
 pub use block::{BlockAccountJson, from_block_account};
 pub use convert::{DaemonRules, ForkRules, MissingDelegate, from_daemon_config, from_fork_config};
 pub use error::{AccountError, ListedAccountError, MemberPath};
+pub use field::{field_from_decimal, field_to_decimal};
 pub use key_cache::VerificationKeyCache;
 pub use ledger_object::{LedgerObjectError, LedgerObjectMeta};
 pub use members::SlotJson;

@@ -7,4 +7,6 @@
 //! Nothing here is shipped, and nothing shipped depends on it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod archive;
 pub mod fixture;
+pub mod postgres;

@@ -124,9 +124,12 @@ macro_rules! document {
     };
 }
 
+mod archive;
 mod capture;
 mod image;
 mod shard;
+
+pub use archive::{ArchiveLedgerDocument, ArchiveSource, ArchivedBlock};
 
 pub use image::{ImageAttachment, ImageBase, ImageDocument};
 pub use shard::{ShardAudit, ShardDocument, ShardLedger};

@@ -57,6 +57,19 @@ fn defect(text: &str) -> FieldDefect {
     }
 }
 
+/// A field element from decimal digits, as account JSON and archive databases have them; `None` when
+/// they are none, or a number not below the modulus.
+#[must_use]
+pub fn field_from_decimal(text: &str) -> Option<FieldBytes> {
+    parse_decimal(text).ok()
+}
+
+/// The decimal digits of a field element, without leading zeros.
+#[must_use]
+pub fn field_to_decimal(field: FieldBytes) -> String {
+    to_decimal(field)
+}
+
 /// The value of sixteen decimal digits; `None` when one of them is none.
 fn sixteen_digits(digits: &[u8; CHUNK_DIGITS]) -> Option<u64> {
     let (halves, _) = digits.as_chunks::<8>();

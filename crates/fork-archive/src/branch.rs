@@ -1,0 +1,258 @@
+//! The way from a block to the genesis of its chain.
+
+use std::fmt;
+
+use fork_types::{Class, StateHash};
+
+use crate::block::ArchiveBlock;
+use crate::client::Client;
+use crate::error::{ArchiveError, ArchiveErrorKind};
+
+/// The blocks from `$1` down to the genesis of its chain, as a table `up`. A step goes to the height
+/// below only, so a damaged database cannot send it in circles, and none goes below a genesis: at a
+/// hard fork the ledger begins anew.
+pub(crate) const UP: &str = "\
+    WITH RECURSIVE up (id, parent_id, height, slot) AS ( \
+      SELECT id, parent_id, height, global_slot_since_hard_fork FROM blocks WHERE id = $1 \
+      UNION ALL \
+      SELECT p.id, p.parent_id, p.height, p.global_slot_since_hard_fork \
+      FROM up JOIN blocks p ON p.id = up.parent_id AND p.height = up.height - 1 \
+      WHERE up.slot <> 0)";
+
+/// A branch that reaches a genesis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Number of blocks, genesis and tip included.
+    pub blocks: u32,
+    /// The first block of the chain, or of the chain since its last hard fork.
+    pub genesis: ArchiveBlock,
+    /// How many of them the archive calls canonical.
+    pub canonical: u32,
+}
+
+/// How a branch ends too early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BranchBreak {
+    /// A block's parent is not there.
+    MissingParent {
+        /// The block.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+        /// The parent that is missing.
+        parent: StateHash,
+    },
+    /// A block's parent is there, and the block does not point to it.
+    Unlinked {
+        /// The block.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+        /// The parent.
+        parent: StateHash,
+    },
+    /// A block points to a block that is not its parent.
+    OtherParent {
+        /// The block.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+        /// The parent it should have.
+        parent: StateHash,
+    },
+    /// The protocol version changes in the middle of a chain.
+    OtherVersion {
+        /// The first block of the newer version.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+    },
+}
+
+impl BranchBreak {
+    /// Who has to act.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::MissingParent { .. } | Self::Unlinked { .. } => Class::Pending,
+            Self::OtherParent { .. } | Self::OtherVersion { .. } => Class::Wrong,
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::MissingParent { .. } => {
+                "import the missing blocks, as the archive's missing-blocks auditor finds them"
+            }
+            Self::Unlinked { .. } => {
+                "set blocks.parent_id of that block to the id of its parent, as the archive's \
+                 missing-blocks guardian does"
+            }
+            Self::OtherParent { .. } | Self::OtherVersion { .. } => {
+                "the database is damaged; restore it from a dump"
+            }
+        }
+    }
+}
+
+impl fmt::Display for BranchBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingParent {
+                block,
+                height,
+                parent,
+            } => write!(
+                f,
+                "block {block} at height {height} has the parent {parent}, which the archive does \
+                 not have"
+            ),
+            Self::Unlinked {
+                block,
+                height,
+                parent,
+            } => write!(
+                f,
+                "block {block} at height {height} does not point to its parent {parent}, which the \
+                 archive has"
+            ),
+            Self::OtherParent {
+                block,
+                height,
+                parent,
+            } => write!(
+                f,
+                "block {block} at height {height} points to another block than its parent {parent}"
+            ),
+            Self::OtherVersion { block, height } => write!(
+                f,
+                "the protocol version changes at block {block} at height {height}, which is no \
+                 genesis"
+            ),
+        }
+    }
+}
+
+/// A step of the walk.
+struct Step {
+    id: i64,
+    state_hash: StateHash,
+    parent_hash: StateHash,
+    parent_id: Option<i64>,
+    height: u32,
+    slot: u32,
+    version: Option<u32>,
+}
+
+impl Branch {
+    pub(crate) fn walk(client: &mut Client, tip: &ArchiveBlock) -> Result<Self, ArchiveError> {
+        use crate::block::Value;
+
+        let sql = format!(
+            "{UP} SELECT b.id, b.state_hash, b.parent_hash, b.parent_id, b.height, up.slot, \
+               v.transaction, b.chain_status \
+             FROM up JOIN blocks b ON b.id = up.id \
+             LEFT JOIN protocol_versions v ON v.id = b.protocol_version_id \
+             ORDER BY b.height DESC"
+        );
+        let mut blocks = 0_u32;
+        let mut canonical = 0_u32;
+        let mut last: Option<Step> = None;
+        let mut broken = None;
+        client.query(
+            "walk the branch",
+            &sql,
+            &[&tip.id.to_string()],
+            &mut |row| {
+                let value = |column| Value::new(row, column, "blocks", "a block of the branch");
+                let step = Step {
+                    id: value((0, "id")).parse()?,
+                    state_hash: value((1, "state_hash")).parse()?,
+                    parent_hash: value((2, "parent_hash")).parse()?,
+                    parent_id: value((3, "parent_id")).parse_nullable()?,
+                    height: value((4, "height")).parse()?,
+                    slot: value((5, "global_slot_since_hard_fork")).parse()?,
+                    version: value((6, "protocol_version_id")).parse_nullable()?,
+                };
+                if let Some(child) = &last {
+                    if child.parent_hash != step.state_hash {
+                        broken.get_or_insert(BranchBreak::OtherParent {
+                            block: child.state_hash,
+                            height: child.height,
+                            parent: child.parent_hash,
+                        });
+                    }
+                    if child.version != step.version {
+                        broken.get_or_insert(BranchBreak::OtherVersion {
+                            block: child.state_hash,
+                            height: child.height,
+                        });
+                    }
+                }
+                blocks += 1;
+                canonical += u32::from(row.text(7) == Some("canonical"));
+                last = Some(step);
+                Ok(())
+            },
+        )?;
+        let Some(lowest) = last else {
+            // The tip was read in the same transaction, so it is there.
+            return Err(ArchiveErrorKind::NoBlock {
+                wanted: tip.state_hash.to_string(),
+            }
+            .into());
+        };
+        if broken.is_none() && lowest.slot != 0 {
+            broken = Some(Self::end(client, &lowest)?);
+        }
+        if let Some(stopped) = broken {
+            return Err(ArchiveErrorKind::Branch {
+                state_hash: tip.state_hash,
+                stopped,
+            }
+            .into());
+        }
+        let genesis = ArchiveBlock::of_id(client, lowest.id)?;
+        let genesis = genesis.ok_or_else(|| ArchiveErrorKind::NoBlock {
+            wanted: lowest.state_hash.to_string(),
+        })?;
+        Ok(Self {
+            blocks,
+            genesis,
+            canonical,
+        })
+    }
+
+    /// Why the walk ended at a block that is no genesis.
+    fn end(client: &mut Client, lowest: &Step) -> Result<BranchBreak, ArchiveError> {
+        let mut parent_exists = false;
+        let sql = "SELECT 1 FROM blocks WHERE state_hash = $1";
+        let parent = lowest.parent_hash.to_string();
+        client.query("look for a parent", sql, &[&parent], &mut |_| {
+            parent_exists = true;
+            Ok(())
+        })?;
+        let (block, height, parent) = (lowest.state_hash, lowest.height, lowest.parent_hash);
+        Ok(match (parent_exists, lowest.parent_id) {
+            (false, _) => BranchBreak::MissingParent {
+                block,
+                height,
+                parent,
+            },
+            (true, None) => BranchBreak::Unlinked {
+                block,
+                height,
+                parent,
+            },
+            // It points somewhere, and not one height down.
+            (true, Some(_)) => BranchBreak::OtherParent {
+                block,
+                height,
+                parent,
+            },
+        })
+    }
+}

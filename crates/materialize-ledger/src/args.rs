@@ -1,0 +1,111 @@
+//! The command line.
+
+use clap::{ArgGroup, Parser, Subcommand};
+use fork_types::StateHash;
+use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerResult};
+
+use crate::archive::ArchiveArgs;
+
+/// Take any ledger at any block from an archive database, proved by its root
+#[derive(Clone, Debug, Parser)]
+#[command(name = "materialize-ledger", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Write the staged ledger after a block
+    ///
+    /// The block may be canonical, pending or orphaned. Its accounts are read in one read-only
+    /// transaction, in leaf order, and written as a list while their root is computed. The list
+    /// appears at --output only when that root is the block's; otherwise the exit code is 4 (or 3,
+    /// when something is missing in the archive), the likely reason is printed, and nothing is left.
+    Staged(Box<StagedArgs>),
+}
+
+/// What `staged` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(group(ArgGroup::new("block").required(true).args(["state_hash", "height"])))]
+pub struct StagedArgs {
+    /// State hash of the block
+    #[arg(long, value_name = "HASH")]
+    pub state_hash: Option<StateHash>,
+
+    /// Height of the block: the only one there, or the only canonical one
+    #[arg(long, value_name = "N")]
+    pub height: Option<u32>,
+
+    /// Genesis accounts of the chain, for an archive that lacks them: an account list or a dump, such
+    /// as staged_ledger.json of a candidate
+    ///
+    /// The list is proved first: its root must be that of the chain's genesis block.
+    #[arg(long, value_name = "FILE")]
+    pub genesis_accounts: Option<InputArg>,
+
+    /// The archive.
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+
+    /// Where the list goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// How to report.
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+impl Worker for Args {
+    const NAME: &'static str = "materialize-ledger";
+    const FAILED_TO: &'static str = "failed to materialize";
+
+    fn reporting(&self) -> &ReportingArgs {
+        match &self.command {
+            Command::Staged(staged) => &staged.reporting,
+        }
+    }
+
+    fn run(self, context: &Context) -> WorkerResult {
+        match &self.command {
+            Command::Staged(staged) => {
+                let document = staged.run(context)?;
+                context.emit(&staged.summary(&document), &document)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let parsed = Args::try_parse_from([
+            "materialize-ledger",
+            "staged",
+            "--archive-uri",
+            "postgres://u:hunter2@h/d",
+            "--archive-password",
+            "hunter2",
+            "--height",
+            "1",
+            "--output",
+            "o",
+        ]);
+        let shown = format!("{:?}", parsed.unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

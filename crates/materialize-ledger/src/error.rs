@@ -1,0 +1,185 @@
+//! What `materialize-ledger` can end with.
+
+use fork_archive::ArchiveError;
+use fork_fs::FsError;
+use fork_ledger::hash::HashError;
+use fork_ledger::json::{ListedAccountError, StreamError};
+use fork_ledger::merkle::MerkleError;
+use fork_types::{Class, Fault, LedgerHash, StateHash};
+use fork_worker::InputError;
+
+/// Why there is no ledger.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct MaterializeError(Box<MaterializeErrorKind>);
+
+impl MaterializeError {
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &MaterializeErrorKind {
+        &self.0
+    }
+}
+
+impl<E: Into<MaterializeErrorKind>> From<E> for MaterializeError {
+    fn from(kind: E) -> Self {
+        Self(Box::new(kind.into()))
+    }
+}
+
+/// The kinds of [`MaterializeError`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaterializeErrorKind {
+    /// The archive did not give it.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// An input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The list of genesis accounts cannot be read.
+    #[error("the genesis accounts of {file} cannot be read")]
+    Base {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: StreamError<ListedAccountError>,
+    },
+    /// The list of genesis accounts is another ledger.
+    #[error(
+        "the {accounts} accounts of {file} hash to {computed}, and the genesis block {genesis} has \
+         the ledger {expected}"
+    )]
+    OtherBase {
+        /// The file.
+        file: String,
+        /// How many accounts it has.
+        accounts: u64,
+        /// Their root.
+        computed: LedgerHash,
+        /// The chain's genesis block.
+        genesis: StateHash,
+        /// That block's root.
+        expected: LedgerHash,
+    },
+    /// No genesis accounts.
+    #[error(
+        "the archive has no accounts of the genesis block {genesis} at height {height}, on which \
+         block {state_hash} is built"
+    )]
+    NoGenesisAccounts {
+        /// The genesis block.
+        genesis: StateHash,
+        /// Its height.
+        height: u32,
+        /// The block asked for.
+        state_hash: StateHash,
+    },
+    /// Leaves without an account.
+    #[error(
+        "the ledger after block {state_hash} has holes: no account at {count} of {leaves} leaves \
+         ({shown})"
+    )]
+    Holes {
+        /// The block.
+        state_hash: StateHash,
+        /// How many.
+        count: u64,
+        /// Leaves up to the last account.
+        leaves: u64,
+        /// The first of them.
+        shown: String,
+        /// What it may come from.
+        causes: Vec<String>,
+    },
+    /// Several accounts at one leaf.
+    #[error("the ledger after block {state_hash} has several accounts at one leaf: {shown}")]
+    Repeats {
+        /// The block.
+        state_hash: StateHash,
+        /// The first leaves.
+        shown: String,
+        /// What it may come from.
+        causes: Vec<String>,
+    },
+    /// The root is another one.
+    #[error(
+        "the {accounts} accounts after block {state_hash} hash to {computed}, and the block has the \
+         ledger {expected}"
+    )]
+    Root {
+        /// The block.
+        state_hash: StateHash,
+        /// How many accounts.
+        accounts: u64,
+        /// Their root.
+        computed: LedgerHash,
+        /// The block's.
+        expected: LedgerHash,
+        /// What it may come from.
+        causes: Vec<String>,
+    },
+    /// An account has no hash.
+    #[error("the accounts from leaf {first} on cannot be hashed")]
+    Hash {
+        /// The first leaf of the batch.
+        first: u64,
+        /// Why not.
+        source: HashError,
+    },
+    /// More accounts than the tree has room for.
+    #[error("the ledger has no root")]
+    Merkle(#[from] MerkleError),
+    /// Neither block nor height was given.
+    #[error("none of --state-hash and --height is given")]
+    NoBlock,
+}
+
+impl Fault for MaterializeError {
+    fn class(&self) -> Class {
+        match self.kind() {
+            MaterializeErrorKind::Archive(error) => error.class(),
+            MaterializeErrorKind::File(error) => error.class(),
+            MaterializeErrorKind::Input(error) => error.class(),
+            MaterializeErrorKind::Base { source, .. } => source.class(),
+            MaterializeErrorKind::NoGenesisAccounts { .. } => Class::Pending,
+            MaterializeErrorKind::OtherBase { .. }
+            | MaterializeErrorKind::Holes { .. }
+            | MaterializeErrorKind::Repeats { .. }
+            | MaterializeErrorKind::Root { .. } => Class::Wrong,
+            MaterializeErrorKind::Hash { .. } => Class::BadInput,
+            MaterializeErrorKind::Merkle(error) => error.class(),
+            MaterializeErrorKind::NoBlock => Class::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.kind() {
+            MaterializeErrorKind::Archive(error) => error.hint(),
+            MaterializeErrorKind::File(error) => error.hint(),
+            MaterializeErrorKind::Input(error) => error.hint(),
+            MaterializeErrorKind::Base { source, .. } => source.hint(),
+            MaterializeErrorKind::NoGenesisAccounts { .. } => Some(
+                "give the genesis accounts with --genesis-accounts, or put them into the archive \
+                 with the archive toolbox's populate-genesis-accounts"
+                    .to_owned(),
+            ),
+            MaterializeErrorKind::OtherBase { .. } => Some(
+                "it must be the ledger that this chain began with: for a chain after a hard fork, \
+                 the migrated one"
+                    .to_owned(),
+            ),
+            MaterializeErrorKind::Holes { causes, .. }
+            | MaterializeErrorKind::Repeats { causes, .. }
+            | MaterializeErrorKind::Root { causes, .. } => {
+                (!causes.is_empty()).then(|| causes.join("\n      "))
+            }
+            MaterializeErrorKind::Hash { .. }
+            | MaterializeErrorKind::Merkle(_)
+            | MaterializeErrorKind::NoBlock => None,
+        }
+    }
+}

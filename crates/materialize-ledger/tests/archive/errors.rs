@@ -1,0 +1,185 @@
+//! Archives that cannot be read.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use fork_testkit::archive::ArchiveSpec;
+
+use crate::support::{
+    create, drop_database, execute, fresh, generated, have_server, server, staged, staged_with,
+};
+
+#[test]
+fn layouts_and_blocks_that_are_not_there() {
+    if !have_server() {
+        return;
+    }
+    let empty = fresh("empty");
+    create(&empty, "template0");
+    let uri = server().uri(&empty);
+    staged(&uri, &["--height", "1"]).fails(5, "no archive");
+    execute(&empty, "CREATE TABLE blocks (id int, state_hash text)");
+    staged(&uri, &["--height", "1"]).fails(5, "first mainnet");
+    staged(&server().uri("nowhere"), &["--height", "1"]).fails(5, "does not exist");
+
+    let (database, model) = generated(&ArchiveSpec {
+        seed: 21,
+        height: 7,
+        ..ArchiveSpec::default()
+    });
+    let uri = server().uri(&database);
+    staged(&uri, &["--height", "99"]).fails(3, "has no block at height 99");
+    // Height 3 has an orphan, and one canonical block: that is the one.
+    assert_eq!(staged(&uri, &["--height", "3"]).code(), 0);
+    execute(&database, "UPDATE blocks SET chain_status = 'pending'");
+    staged(&uri, &["--height", "3"]).fails(2, "2 blocks have the height 3");
+    execute(&database, "UPDATE protocol_versions SET transaction = 2");
+    let hash = model.blocks[0].state_hash.to_string();
+    staged(&uri, &["--state-hash", &hash]).fails(5, "has transaction version 2");
+    execute(&database, "TRUNCATE blocks");
+    staged(&uri, &["--height", "1"]).fails(3, "has no blocks");
+    drop_database(&empty);
+}
+
+#[test]
+fn passwords_let_in_and_are_in_no_output() {
+    if !have_server() {
+        return;
+    }
+    let (database, model) = generated(&ArchiveSpec {
+        seed: 22,
+        height: 4,
+        ..ArchiveSpec::default()
+    });
+    execute(
+        &database,
+        "CREATE ROLE reader LOGIN PASSWORD 'hunter2'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; \
+         CREATE ROLE md5reader LOGIN; SET password_encryption = md5; ALTER ROLE md5reader PASSWORD 'hunter3'; \
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO md5reader; CREATE ROLE stranger LOGIN",
+    );
+    let rules = "local all reader scram-sha-256\nlocal all md5reader md5\nlocal all all trust\n";
+    std::fs::write(server().directory().join("data/pg_hba.conf"), rules).unwrap();
+    execute(&database, "SELECT pg_reload_conf()");
+    // A new connection sees the new rules once the server has read them.
+    let as_user = |user: &str| {
+        server()
+            .uri(&database)
+            .replace("postgres@", &format!("{user}@"))
+    };
+    while staged(&as_user("reader"), &["--height", "1"]).code() == 0 {}
+
+    let hash = model.blocks[0].state_hash.to_string();
+    let arguments = ["--state-hash", &*hash];
+    let password = |text| [("FORKPACK_ARCHIVE_PASSWORD", text)];
+    for (uri, environment, code, part) in [
+        (as_user("reader"), password("hunter2"), 0, ""),
+        (as_user("md5reader"), password("hunter3"), 0, ""),
+        (
+            as_user("reader"),
+            password("wrong-hunter2"),
+            6,
+            "refused the user",
+        ),
+        (
+            as_user("reader"),
+            [("UNUSED", "")],
+            2,
+            "asks for a password",
+        ),
+        (
+            as_user("reader:wrong-hunter2"),
+            [("UNUSED", "")],
+            6,
+            "refused the user",
+        ),
+        (
+            as_user("stranger"),
+            [("UNUSED", "")],
+            6,
+            "permission denied",
+        ),
+    ] {
+        let run = staged_with(&uri, &arguments, &environment);
+        let said = format!(
+            "{}{}",
+            run.said(),
+            String::from_utf8_lossy(&run.output.stdout)
+        );
+        assert_eq!(run.code(), code, "{said}");
+        assert!(said.contains(part), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+    }
+}
+
+#[test]
+fn addresses_that_are_no_server() {
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let uri = format!("postgres://u:hunter2@127.0.0.1:{closed}/d?sslmode=disable");
+    let run = staged(&uri, &["--height", "1"]);
+    run.fails(6, "could not connect");
+    assert!(!run.said().contains("hunter"), "{}", run.said());
+
+    // Answers what is no PostgreSQL, and closes.
+    for (answer, code, part) in [
+        (&b""[..], 6, "was lost"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", 5, "sent"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut start = [0; 8];
+            stream.read_exact(&mut start).unwrap();
+            stream.write_all(answer).unwrap();
+        });
+        let uri = format!("postgres://u:hunter2@127.0.0.1:{port}/d");
+        let run = staged(&uri, &["--height", "1"]);
+        thread.join().unwrap();
+        run.fails(code, part);
+    }
+    staged(
+        "postgres://u:hunter2@h/d?sslmode=require",
+        &["--height", "1"],
+    )
+    .fails(2, "TLS");
+}
+
+/// The connection ends in the middle of the accounts, behind `bytes` of the server's answers.
+#[test]
+fn a_connection_that_is_cut() {
+    if !have_server() {
+        return;
+    }
+    let (database, _) = generated(&ArchiveSpec {
+        seed: 23,
+        height: 4,
+        ..ArchiveSpec::default()
+    });
+    for bytes in [200_usize, 4_000, 12_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).unwrap();
+        let thread = std::thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let server = UnixStream::connect(server().directory().join(".s.PGSQL.5432")).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let questions = std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let mut answers = (&server).take(bytes as u64);
+            let copied = std::io::copy(&mut answers, &mut &client).unwrap();
+            client.shutdown(Shutdown::Both).unwrap();
+            server.shutdown(Shutdown::Both).unwrap();
+            let _ = questions.join().unwrap();
+            copied
+        });
+        let uri = format!(
+            "postgresql:///{database}?host={}",
+            directory.path().display()
+        );
+        let run = staged(&uri, &["--height", "1"]);
+        run.fails(6, "was lost");
+        assert_eq!(thread.join().unwrap(), bytes as u64);
+    }
+}

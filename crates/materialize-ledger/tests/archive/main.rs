@@ -1,0 +1,16 @@
+//! Ledgers from real PostgreSQL databases: made up, from reference data where it is there, and
+//! damaged row by row.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    // What was skipped is said.
+    clippy::print_stderr
+)]
+
+mod damage;
+mod errors;
+mod generated;
+mod reference;
+mod support;
