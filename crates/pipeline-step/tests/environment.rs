@@ -142,7 +142,8 @@ fn every_mistake_has_its_message() {
     let archive = format!("docker-archive:{missing}");
     let rootfs = format!("rootfs:{void}");
     let long = "1".repeat(5000);
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
         // What is required.
         (
             &[("NETWORK", "")],

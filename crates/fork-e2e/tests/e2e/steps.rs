@@ -141,9 +141,8 @@ fn the_fork_is_on_one_screen() {
     let mut candidate = place.document("candidate/candidate.json");
     candidate["warnings"] = serde_json::json!(["look here"]);
     let bare = documents_of(&release);
-    for name in ["candidate/candidate.json"] {
-        fs::write(bare.path(name), candidate.to_string()).unwrap();
-    }
+    let name = "candidate/candidate.json";
+    fs::write(bare.path(name), candidate.to_string()).unwrap();
     let line = [&RUN[..13], &["--output", "facts"]].concat();
     bare.run("pipeline-step", &line)
         .refused(4, &["candidate/candidate.json", "ledger.json"]);
