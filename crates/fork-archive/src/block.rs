@@ -17,6 +17,8 @@ pub enum BlockChoice {
     StateHash(StateHash),
     /// The one with this height: the only one, or the only canonical one.
     Height(u32),
+    /// The lowest one whose staged ledger has this root; all such blocks have the same ledger.
+    LedgerHash(LedgerHash),
 }
 
 impl fmt::Display for BlockChoice {
@@ -24,6 +26,7 @@ impl fmt::Display for BlockChoice {
         match self {
             Self::StateHash(hash) => write!(f, "{hash}"),
             Self::Height(height) => write!(f, "at height {height}"),
+            Self::LedgerHash(root) => write!(f, "with the staged ledger {root}"),
         }
     }
 }
@@ -155,8 +158,15 @@ impl ArchiveBlock {
         let (condition, value) = match choice {
             BlockChoice::StateHash(hash) => ("WHERE b.state_hash = $1", hash.to_string()),
             BlockChoice::Height(height) => ("WHERE b.height = $1", height.to_string()),
+            BlockChoice::LedgerHash(root) => ("WHERE b.ledger_hash = $1", root.to_string()),
         };
-        let sql = format!("{BLOCK_COLUMNS}{condition} ORDER BY b.state_hash LIMIT {BLOCKS_MAX}");
+        let blocks_max = match choice {
+            BlockChoice::LedgerHash(_) => 1,
+            BlockChoice::StateHash(_) | BlockChoice::Height(_) => BLOCKS_MAX,
+        };
+        let sql = format!(
+            "{BLOCK_COLUMNS}{condition} ORDER BY b.height, b.state_hash LIMIT {blocks_max}"
+        );
         Self::query(client, &sql, &value)
     }
 

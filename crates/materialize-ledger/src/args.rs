@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{ArgGroup, Parser, Subcommand};
-use fork_types::StateHash;
+use fork_types::{LedgerHash, StateHash};
 use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerResult};
 
 use crate::archive::ArchiveArgs;
@@ -29,7 +29,7 @@ pub enum Command {
 
 /// What `staged` takes.
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(ArgGroup::new("block").required(true).args(["state_hash", "height"])))]
+#[command(group(ArgGroup::new("block").required(true).args(["state_hash", "height", "ledger_hash"])))]
 pub struct StagedArgs {
     /// State hash of the block
     #[arg(long, value_name = "HASH")]
@@ -38,6 +38,13 @@ pub struct StagedArgs {
     /// Height of the block: the only one there, or the only canonical one
     #[arg(long, value_name = "N")]
     pub height: Option<u32>,
+
+    /// Root of a staged ledger: that of the lowest block that has it
+    ///
+    /// An epoch ledger is usually, not always, the staged ledger of an earlier block. When no block
+    /// has it the exit code is 3.
+    #[arg(long, value_name = "ROOT")]
+    pub ledger_hash: Option<LedgerHash>,
 
     /// Genesis accounts of the chain, for an archive that lacks them: an account list or a dump, such
     /// as staged_ledger.json of a candidate

@@ -133,8 +133,8 @@ pub enum MaterializeErrorKind {
     /// More accounts than the tree has room for.
     #[error("the ledger has no root")]
     Merkle(#[from] MerkleError),
-    /// Neither block nor height was given.
-    #[error("none of --state-hash and --height is given")]
+    /// Nothing says which block.
+    #[error("none of --state-hash, --height and --ledger-hash is given")]
     NoBlock,
 }
 

@@ -17,10 +17,11 @@ pub(crate) const LIST_NAME: &str = "staged_ledger.json";
 impl StagedArgs {
     /// Writes the ledger.
     pub(crate) fn run(&self, context: &Context) -> Result<ArchiveLedgerDocument, MaterializeError> {
-        let choice = match (self.state_hash, self.height) {
-            (Some(hash), _) => BlockChoice::StateHash(hash),
-            (None, Some(height)) => BlockChoice::Height(height),
-            (None, None) => return Err(MaterializeErrorKind::NoBlock.into()),
+        let choice = match (self.state_hash, self.height, self.ledger_hash) {
+            (Some(hash), _, _) => BlockChoice::StateHash(hash),
+            (None, Some(height), _) => BlockChoice::Height(height),
+            (None, None, Some(root)) => BlockChoice::LedgerHash(root),
+            (None, None, None) => return Err(MaterializeErrorKind::NoBlock.into()),
         };
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();

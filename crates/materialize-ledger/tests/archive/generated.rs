@@ -111,3 +111,25 @@ fn genesis_accounts_from_a_list() {
     write(&model.genesis[..model.genesis.len() - 1]);
     staged(&uri, &arguments).fails(4, "the genesis block");
 }
+
+/// As an epoch ledger is looked for.
+#[test]
+fn ledgers_by_their_root() {
+    if !have_server() {
+        return;
+    }
+    let (database, model) = generated(&ArchiveSpec {
+        seed: 5,
+        height: 6,
+        ..ArchiveSpec::default()
+    });
+    let uri = server().uri(&database);
+    let block = model.blocks.iter().find(|block| block.height == 4).unwrap();
+    let run = staged(&uri, &["--ledger-hash", &block.ledger_hash.to_string()]);
+    assert_eq!(run.code(), 0, "{}", run.said());
+    let (document, _) = fork_fs::read_document::<ArchiveLedgerDocument>(&run.out()).unwrap();
+    assert_eq!(document.root, block.ledger_hash);
+    assert_eq!(document.block.state_hash, block.state_hash);
+    let other = "jx7buQVWFLsXTtzRgSxbYcT8EYLS8KCZbLrfDcJxMtyy4thw2Ee";
+    staged(&uri, &["--ledger-hash", other]).fails(3, "has no block with the staged ledger");
+}
