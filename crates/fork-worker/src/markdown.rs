@@ -23,9 +23,10 @@ pub fn escaped(text: &str) -> String {
         match c {
             '\n' | '\r' | '\t' => safe.push(' '),
             c if is_unseen(c) => safe.push('\u{fffd}'),
-            // `www.` becomes a link.
-            '.' if !matches!(before, 'w' | 'W') => safe.push('.'),
-            ' ' | ',' | '-' | '/' | '+' | '=' | '%' => safe.push(c),
+            // `www.` becomes a link; `...` and `--` become other characters, where quotes are made curly.
+            '.' if !matches!(before, 'w' | 'W' | '.') => safe.push('.'),
+            '-' if before != '-' => safe.push('-'),
+            ' ' | ',' | '/' | '+' | '=' | '%' => safe.push(c),
             c if c.is_ascii_punctuation() => {
                 // Writing to a string cannot fail.
                 let _ = write!(safe, "&#{};", u32::from(c));

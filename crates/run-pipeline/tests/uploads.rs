@@ -368,7 +368,7 @@ steps:
     );
     let page = bench.read("out/timing.html");
     assert!(
-        page.contains("<pre>one &lt;b&gt;1&lt;/b&gt;\nmore</pre>"),
+        page.contains("<p>one &lt;b&gt;1&lt;/b&gt;</p>\n<p>more</p>"),
         "{page}"
     );
     // A step that is kept keeps what it said, one that runs again says it again.
