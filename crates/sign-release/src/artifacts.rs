@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fork_fs::{FsError, HashingReader, Operation};
 use fork_package::{DataEntryKind, DebReader, Image, PackageError, Selection, StoredImage};
@@ -16,6 +17,8 @@ use crate::manifest::Manifest;
 
 /// Where the daemon looks for configs and ledgers.
 pub(crate) const DATA_DIRECTORY: &str = "/var/lib/coda";
+/// Most files hashed at a time: more would only wait for the disk.
+const THREADS_MAX: usize = 4;
 /// What an OCI layout has beside its blobs.
 const LAYOUT_FILE: &str = "oci-layout";
 
@@ -287,34 +290,67 @@ pub struct CheckedArtifact {
 pub fn check_artifacts(
     statement: &Statement<Manifest>,
     directories: &[PathBuf],
-    note: &dyn Fn(&str),
+    note: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<CheckedArtifact>, SignError> {
-    let manifest = statement.predicate();
-    let mut checked = Vec::new();
-    for subject in statement.subjects() {
-        let is_image = manifest.images().any(|image| image.name == subject.name);
-        let mut found = Found::Missing;
-        for directory in directories {
-            let one = if is_image {
-                check_layout(statement, subject, directory, note)?
-            } else {
-                check_file(statement, subject, directory, note)?
+    // Packages and images are large, and hashing one after the other would use one core.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut checked = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(subject) = statement.subjects().get(index) else {
+                return checked;
             };
-            match one {
-                Found::Missing => {}
-                Found::Checked => found = Found::Checked,
-                Found::Differs { .. } => {
-                    found = one;
-                    break;
-                }
+            checked.push((index, check_subject(statement, subject, directories, note)));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut checked: Vec<(usize, Result<CheckedArtifact, SignError>)> =
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(THREADS_MAX))
+                .map(|_| scope.spawn(work))
+                .collect();
+            let own = work();
+            let joined = others.into_iter().flat_map(|other| match other.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            own.into_iter().chain(joined).collect()
+        });
+    // Of several errors, the first one in the statement, whoever was quicker.
+    checked.sort_by_key(|(index, _)| *index);
+    checked.into_iter().map(|(_, one)| one).collect()
+}
+
+/// One subject in all directories.
+fn check_subject(
+    statement: &Statement<Manifest>,
+    subject: &Subject,
+    directories: &[PathBuf],
+    note: &(dyn Fn(&str) + Sync),
+) -> Result<CheckedArtifact, SignError> {
+    let manifest = statement.predicate();
+    let is_image = manifest.images().any(|image| image.name == subject.name);
+    let mut found = Found::Missing;
+    for directory in directories {
+        let one = if is_image {
+            check_layout(statement, subject, directory, note)?
+        } else {
+            check_file(statement, subject, directory, note)?
+        };
+        match one {
+            Found::Missing => {}
+            Found::Checked => found = Found::Checked,
+            Found::Differs { .. } => {
+                found = one;
+                break;
             }
         }
-        checked.push(CheckedArtifact {
-            name: subject.name.clone(),
-            found,
-        });
     }
-    Ok(checked)
+    Ok(CheckedArtifact {
+        name: subject.name.clone(),
+        found,
+    })
 }
 
 /// Whether what was found is another subject: files of packages for several distributions have one
@@ -330,7 +366,7 @@ fn check_file(
     statement: &Statement<Manifest>,
     subject: &Subject,
     directory: &Path,
-    note: &dyn Fn(&str),
+    note: &(dyn Fn(&str) + Sync),
 ) -> Result<Found, SignError> {
     // `CODENAME/FILE`, where there are several.
     let name = subject.name.rsplit('/').next().unwrap_or_default();
@@ -364,7 +400,7 @@ fn check_layout(
     statement: &Statement<Manifest>,
     subject: &Subject,
     directory: &Path,
-    note: &dyn Fn(&str),
+    note: &(dyn Fn(&str) + Sync),
 ) -> Result<Found, SignError> {
     if !fork_fs::exists(&directory.join(LAYOUT_FILE)) {
         return Ok(Found::Missing);
