@@ -54,6 +54,9 @@ const ROWS: &str = "\
     LEFT JOIN timing_info g ON g.id = a.timing_id \
     ORDER BY a.ledger_index";
 
+/// A branch of one block, for [`ROWS`].
+const ALONE: &str = "WITH up (id, height) AS (SELECT id, height FROM blocks WHERE id = $1)";
+
 /// The permissions' columns in the order of [`Permissions`].
 const PERMISSIONS: &str = "\
     SELECT id, edit_state, access, send, receive, set_delegate, set_permissions, \
@@ -86,9 +89,27 @@ impl<'a> AccountStream<'a> {
         block: &ArchiveBlock,
         era: Era,
     ) -> Result<Self, ArchiveError> {
+        Self::open_among(archive, block, era, UP)
+    }
+
+    /// The rows that the block itself has: what it touched, as it left it.
+    pub(crate) fn of_block(
+        archive: &'a mut Archive,
+        block: &ArchiveBlock,
+        era: Era,
+    ) -> Result<Self, ArchiveError> {
+        Self::open_among(archive, block, era, ALONE)
+    }
+
+    fn open_among(
+        archive: &'a mut Archive,
+        block: &ArchiveBlock,
+        era: Era,
+        blocks: &str,
+    ) -> Result<Self, ArchiveError> {
         let schema = archive.schema;
         let client = &mut archive.client;
-        let sql = format!("{UP}{ROWS}");
+        let sql = format!("{blocks}{ROWS}");
         client.open("read the accounts", &sql, &[&block.id.to_string()])?;
         Ok(Self {
             client,

@@ -10,11 +10,19 @@
 mod archive;
 mod args;
 mod base;
+mod candidate;
 mod causes;
 mod error;
+mod find;
 mod ledger;
+mod prefix;
+mod snarked;
 mod staged;
+mod wanted;
 
 pub use archive::ArchiveArgs;
 pub use args::{Args, Command, StagedArgs};
+pub use candidate::CandidateArgs;
 pub use error::{MaterializeError, MaterializeErrorKind};
+pub use snarked::SnarkedArgs;
+pub use wanted::{NotFound, WantedError};
