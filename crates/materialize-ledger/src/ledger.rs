@@ -89,6 +89,16 @@ impl Leaves {
     }
 }
 
+/// Where the accounts of a ledger go.
+pub trait AccountSink: Send {
+    /// Takes the next accounts, in leaf order. Whether they are the ledger is known at the end only.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written.
+    fn write(&mut self, accounts: &[Account]) -> Result<(), FsError>;
+}
+
 /// Reads the staged ledger after `block`, with the accounts of `base` where the archive has none, and
 /// writes it to `output` when that is given.
 pub(crate) fn materialize(
@@ -99,9 +109,27 @@ pub(crate) fn materialize(
     progress: &Progress,
 ) -> Result<Materialized, MaterializeError> {
     let era = archive.era(block)?;
-    let list = output
+    let mut list = output
         .map(|(directory, name)| ListFile::create(directory, name))
         .transpose()?;
+    let sink = list.as_mut().map(|list| list as &mut dyn AccountSink);
+    let mut ledger = gather(archive, block, era, base, sink, progress)?;
+    ledger.file = match list {
+        Some(list) if ledger.root.is_some() => Some(list.finish()?),
+        _ => None,
+    };
+    Ok(ledger)
+}
+
+/// The same under the rules of any era, into any sink.
+pub(crate) fn gather(
+    archive: &mut Archive,
+    block: &ArchiveBlock,
+    era: Era,
+    base: Option<Base>,
+    list: Option<&mut dyn AccountSink>,
+    progress: &Progress,
+) -> Result<Materialized, MaterializeError> {
     let mut builder = Builder {
         era,
         hasher: LeafHasher::new(era),
@@ -115,7 +143,7 @@ pub(crate) fn materialize(
         holes: Leaves::default(),
         repeats: Leaves::default(),
     };
-    let mut stream = archive.accounts(block)?;
+    let mut stream = archive.accounts_as(block, era)?;
     // The server and the decoding of its rows on one thread, hashing and printing on all others.
     std::thread::scope(|scope| {
         let (sender, receiver) =
@@ -139,11 +167,11 @@ pub(crate) fn materialize(
 }
 
 /// A ledger being put together.
-struct Builder {
+struct Builder<'l> {
     era: Era,
     hasher: LeafHasher,
     root: RootBuilder,
-    list: Option<ListFile>,
+    list: Option<&'l mut dyn AccountSink>,
     base: Option<Base>,
     /// The next leaf.
     next: u64,
@@ -155,7 +183,7 @@ struct Builder {
     repeats: Leaves,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, batch: Vec<ArchivedAccount>) -> Result<(), MaterializeError> {
         for ArchivedAccount { index, account, .. } in batch {
             let index = u64::from(index);
@@ -232,10 +260,6 @@ impl Builder {
         self.fill(None)?;
         self.flush()?;
         let is_whole = self.is_whole();
-        let file = match self.list {
-            Some(list) if is_whole => Some(list.finish()?),
-            _ => None,
-        };
         Ok(Materialized {
             leaves: self.next,
             root: is_whole.then(|| ledger_hash(self.root.finish())),
@@ -243,7 +267,7 @@ impl Builder {
             from_list: self.from_list,
             holes: self.holes,
             repeats: self.repeats,
-            file,
+            file: None,
         })
     }
 }
@@ -272,6 +296,28 @@ impl ListFile {
         FsError::io(Operation::Write, &self.path, source)
     }
 
+    fn finish(mut self) -> Result<FileRef, FsError> {
+        let end: &[u8] = if self.is_empty { b"[\n]\n" } else { b"\n]\n" };
+        self.file
+            .write_all(end)
+            .map_err(|error| self.failed(error))?;
+        let Self {
+            name, path, file, ..
+        } = self;
+        let writer = file
+            .into_inner()
+            .map_err(|error| FsError::io(Operation::Write, &path, error.into_error()))?;
+        let (file, digested) = writer.finish();
+        file.commit()?;
+        Ok(FileRef {
+            name,
+            sha256: digested.sha256,
+            bytes: digested.bytes,
+        })
+    }
+}
+
+impl AccountSink for ListFile {
     fn write(&mut self, accounts: &[Account]) -> Result<(), FsError> {
         let jobs: Vec<Vec<u8>> = accounts
             .par_chunks(JOB_ACCOUNTS)
@@ -298,26 +344,6 @@ impl ListFile {
                 .map_err(|error| self.failed(error))?;
         }
         Ok(())
-    }
-
-    fn finish(mut self) -> Result<FileRef, FsError> {
-        let end: &[u8] = if self.is_empty { b"[\n]\n" } else { b"\n]\n" };
-        self.file
-            .write_all(end)
-            .map_err(|error| self.failed(error))?;
-        let Self {
-            name, path, file, ..
-        } = self;
-        let writer = file
-            .into_inner()
-            .map_err(|error| FsError::io(Operation::Write, &path, error.into_error()))?;
-        let (file, digested) = writer.finish();
-        file.commit()?;
-        Ok(FileRef {
-            name,
-            sha256: digested.sha256,
-            bytes: digested.bytes,
-        })
     }
 }
 

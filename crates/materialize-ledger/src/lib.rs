@@ -13,8 +13,11 @@ mod base;
 mod causes;
 mod error;
 mod ledger;
+mod prove;
 mod staged;
 
 pub use archive::ArchiveArgs;
 pub use args::{Args, Command, StagedArgs};
 pub use error::{MaterializeError, MaterializeErrorKind};
+pub use ledger::AccountSink;
+pub use prove::{Located, Proved, prove_staged};

@@ -11,6 +11,7 @@
 
 mod damage;
 mod errors;
+mod every_row;
 mod generated;
 mod reference;
 mod support;
