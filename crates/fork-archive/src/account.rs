@@ -54,6 +54,9 @@ const ROWS: &str = "\
     LEFT JOIN timing_info g ON g.id = a.timing_id \
     ORDER BY a.ledger_index";
 
+/// One block as a branch of its own.
+const ALONE: &str = "WITH up (id, height) AS (SELECT id, height FROM blocks WHERE id = $1)";
+
 /// The permissions' columns in the order of [`Permissions`].
 const PERMISSIONS: &str = "\
     SELECT id, edit_state, access, send, receive, set_delegate, set_permissions, \
@@ -86,9 +89,27 @@ impl<'a> AccountStream<'a> {
         block: &ArchiveBlock,
         era: Era,
     ) -> Result<Self, ArchiveError> {
+        Self::start(archive, block, era, UP)
+    }
+
+    /// The same for the rows of the block alone.
+    pub(crate) fn open_rows(
+        archive: &'a mut Archive,
+        block: &ArchiveBlock,
+        era: Era,
+    ) -> Result<Self, ArchiveError> {
+        Self::start(archive, block, era, ALONE)
+    }
+
+    fn start(
+        archive: &'a mut Archive,
+        block: &ArchiveBlock,
+        era: Era,
+        blocks: &str,
+    ) -> Result<Self, ArchiveError> {
         let schema = archive.schema;
         let client = &mut archive.client;
-        let sql = format!("{UP}{ROWS}");
+        let sql = format!("{blocks}{ROWS}");
         client.open("read the accounts", &sql, &[&block.id.to_string()])?;
         Ok(Self {
             client,

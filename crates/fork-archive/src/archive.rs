@@ -294,7 +294,7 @@ impl Archive {
         }
     }
 
-    fn listed(
+    pub(crate) fn listed(
         &mut self,
         what: &'static str,
         sql: &str,

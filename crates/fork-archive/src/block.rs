@@ -176,6 +176,14 @@ impl ArchiveBlock {
         Ok(Self::query(client, &sql, &id.to_string())?.pop())
     }
 
+    pub(crate) fn siblings(client: &mut Client, block: &Self) -> Result<Vec<Self>, ArchiveError> {
+        let sql = format!(
+            "{BLOCK_COLUMNS}JOIN blocks o ON o.id = $1 AND o.height = b.height AND o.id <> b.id \
+             ORDER BY b.state_hash LIMIT 16"
+        );
+        Self::query(client, &sql, &block.id.to_string())
+    }
+
     fn query(client: &mut Client, sql: &str, value: &str) -> Result<Vec<Self>, ArchiveError> {
         let mut blocks: Vec<Self> = Vec::new();
         client.query("read a block", sql, &[value], &mut |row| {

@@ -42,6 +42,8 @@ pub enum BranchBreak {
         height: u32,
         /// The parent that is missing.
         parent: StateHash,
+        /// The highest lower height at which the archive has any block.
+        below: Option<u32>,
     },
     /// A block's parent is there, and the block does not point to it.
     Unlinked {
@@ -123,11 +125,29 @@ impl fmt::Display for BranchBreak {
                 block,
                 height,
                 parent,
-            } => write!(
-                f,
-                "block {block} at height {height} has the parent {parent}, which the archive does \
-                 not have"
-            ),
+                below,
+            } => {
+                write!(
+                    f,
+                    "block {block} at height {height} has the parent {parent}, which the archive \
+                     does not have"
+                )?;
+                match below {
+                    None => f.write_str(", nor any other block below"),
+                    Some(below) if below + 1 == *height => {
+                        write!(f, ", but other blocks of height {below}")
+                    }
+                    Some(below) if below + 2 == *height => {
+                        write!(f, ", nor any other block of height {}", below + 1)
+                    }
+                    Some(below) => write!(
+                        f,
+                        ", nor any other block of the heights {} to {}",
+                        below + 1,
+                        height - 1
+                    ),
+                }
+            }
             Self::Unlinked {
                 block,
                 height,
@@ -280,11 +300,21 @@ impl Branch {
         })?;
         let (block, height, parent) = (lowest.state_hash, lowest.height, lowest.parent_hash);
         Ok(match (parent_exists, lowest.parent_id) {
-            (false, _) => BranchBreak::MissingParent {
-                block,
-                height,
-                parent,
-            },
+            (false, _) => {
+                let mut below = None;
+                let sql = "SELECT max(height) FROM blocks WHERE height < $1";
+                let lower = lowest.height.to_string();
+                client.query("look for lower blocks", sql, &[&lower], &mut |row| {
+                    below = row.text(0).and_then(|height| height.parse().ok());
+                    Ok(())
+                })?;
+                BranchBreak::MissingParent {
+                    block,
+                    height,
+                    parent,
+                    below,
+                }
+            }
             (true, None) => BranchBreak::Unlinked {
                 block,
                 height,

@@ -13,6 +13,7 @@ use fork_ledger::merkle::{RootBuilder, ledger_hash};
 use fork_types::document::FileRef;
 use fork_types::{Era, LedgerHash, TokenId};
 use fork_worker::Progress;
+use pasta_poseidon::Fp;
 use rayon::prelude::*;
 
 use crate::base::Base;
@@ -52,7 +53,7 @@ pub(crate) struct Materialized {
 #[derive(Debug, Default)]
 pub(crate) struct Leaves {
     pub(crate) count: u64,
-    first: Vec<(u64, u64)>,
+    pub(crate) first: Vec<(u64, u64)>,
 }
 
 impl Leaves {
@@ -90,13 +91,16 @@ impl Leaves {
 }
 
 /// Where the accounts of a ledger go.
-pub trait AccountSink: Send {
+pub trait AccountSink {
     /// Takes the next accounts, in leaf order. Whether they are the ledger is known at the end only.
     ///
     /// # Errors
     ///
     /// Fails when they cannot be written.
     fn write(&mut self, accounts: &[Account]) -> Result<(), FsError>;
+
+    /// Takes the hashes of the same accounts.
+    fn take_leaves(&mut self, _leaves: &[Fp]) {}
 }
 
 /// Reads the staged ledger after `block`, with the accounts of `base` where the archive has none, and
@@ -252,6 +256,7 @@ impl Builder<'_> {
             .sum::<u128>();
         if let Some(list) = &mut self.list {
             list.write(&accounts)?;
+            list.take_leaves(&leaves);
         }
         Ok(())
     }
@@ -273,7 +278,7 @@ impl Builder<'_> {
 }
 
 /// An account list in the form that candidates have: a JSON array, one account a line.
-struct ListFile {
+pub(crate) struct ListFile {
     name: String,
     path: PathBuf,
     file: BufWriter<HashingWriter<AtomicFile>>,
@@ -281,7 +286,7 @@ struct ListFile {
 }
 
 impl ListFile {
-    fn create(directory: &Path, name: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(directory: &Path, name: &str) -> Result<Self, FsError> {
         let path = directory.join(name);
         let file = HashingWriter::new(AtomicFile::create(&path)?);
         Ok(Self {
@@ -296,7 +301,7 @@ impl ListFile {
         FsError::io(Operation::Write, &self.path, source)
     }
 
-    fn finish(mut self) -> Result<FileRef, FsError> {
+    pub(crate) fn finish(mut self) -> Result<FileRef, FsError> {
         let end: &[u8] = if self.is_empty { b"[\n]\n" } else { b"\n]\n" };
         self.file
             .write_all(end)

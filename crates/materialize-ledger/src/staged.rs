@@ -6,8 +6,8 @@ use fork_types::document::{ArchiveLedgerDocument, ArchiveSource, ArchivedBlock};
 use fork_worker::{Context, Stages, Unit};
 
 use crate::args::StagedArgs;
-use crate::base::Base;
-use crate::causes;
+use crate::base::GenesisAccounts;
+use crate::causes::{self, Suspect};
 use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::ledger::materialize;
 use crate::prove::{Located, no_genesis_accounts, wrong};
@@ -30,26 +30,33 @@ impl StagedArgs {
         let at = Located::find(&mut archive, &choice)?;
         let Located { block, era, branch } = &at;
         stages.end("branch");
-        let (base, source) = match &self.genesis_accounts {
+        let base = match &self.genesis_accounts {
             Some(file) => {
-                let (base, source) = Base::open(file, &branch.genesis, *era, context)?;
-                (Some(base), Some(source))
+                let beside = &self.output.output;
+                let genesis = &branch.genesis;
+                Some(GenesisAccounts::prove(
+                    file, genesis, *era, beside, context,
+                )?)
             }
-            None if archive.rows_of(&branch.genesis)? == 0 => {
-                return Err(no_genesis_accounts(&at));
-            }
-            None => (None, None),
+            None if archive.rows_of(&branch.genesis)? == 0 => return Err(no_genesis_accounts(&at)),
+            None => None,
         };
         let progress = context.progress("reading accounts", 0, Unit::Items);
         let output = Some((staged.path(), LIST_NAME));
-        let ledger = materialize(&mut archive, block, base, output, &progress)?;
+        let list = base.as_ref().map(GenesisAccounts::open).transpose()?;
+        let ledger = materialize(&mut archive, block, list, output, &progress)?;
         drop(progress);
         stages.end("ledger");
         let file = match (&ledger.file, ledger.root) {
             (Some(file), Some(root)) if root == block.ledger_hash => file.clone(),
             _ => {
-                let is_based = self.genesis_accounts.is_some();
-                let causes = causes::find(&mut archive, block, branch, is_based, context)?;
+                let suspect = Suspect {
+                    at: &at,
+                    ledger: &ledger,
+                    base: base.as_ref(),
+                    context,
+                };
+                let causes = causes::find(&mut archive, suspect)?;
                 return Err(wrong(block, &ledger, causes));
             }
         };
@@ -76,7 +83,7 @@ impl StagedArgs {
             root: block.ledger_hash,
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
-            genesis_accounts: source,
+            genesis_accounts: base.as_ref().map(|base| base.source().clone()),
             total_balance_nanomina: ledger.total.to_string(),
             file,
             milliseconds: stages.into_milliseconds(),

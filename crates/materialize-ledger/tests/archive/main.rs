@@ -9,6 +9,8 @@
     clippy::print_stderr
 )]
 
+mod bases;
+mod causes;
 mod damage;
 mod errors;
 mod every_row;
