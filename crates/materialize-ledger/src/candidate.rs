@@ -335,6 +335,8 @@ impl CandidateArgs {
             tip: block,
             branch,
             genesis_accounts: self.genesis_accounts.as_ref(),
+            beside: &self.output.output,
+            proved: None,
             context,
         };
         let staged = Found::After(Box::new(block.clone()));

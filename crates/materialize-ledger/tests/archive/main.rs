@@ -9,8 +9,11 @@
     clippy::print_stderr
 )]
 
+mod bases;
+mod causes;
 mod damage;
 mod errors;
+mod every_row;
 mod generated;
 mod reference;
 mod support;
