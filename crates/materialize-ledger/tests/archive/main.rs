@@ -10,6 +10,7 @@
 )]
 
 mod damage;
+mod epochs;
 mod errors;
 mod generated;
 mod reference;
