@@ -179,7 +179,7 @@ impl KeysArgs {
             let path = self.output.clone();
             return Err(PromoteError::Exists { path }.into());
         }
-        let text = write_keys(&self.roles, &self.log)?;
+        let text = write_keys(&self.roles, &self.log, &self.expires)?;
         let pinned = PinnedKeys::parse(&self.output, text.clone())?;
         if let Some(name) = &self.policy {
             let (_, _, policy) = inputs::policy(name, &[])?;
@@ -198,6 +198,7 @@ impl KeysArgs {
             "digest": digest,
             "roles": pinned.keys.roles,
             "log": pinned.keys.log,
+            "expires": pinned.keys.expires,
         });
         context.emit(&human, &object)?;
         Ok(())
