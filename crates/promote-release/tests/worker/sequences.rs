@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::place::{Place, copy};
+use crate::place::{Place, copy, temporary};
 
 /// What somebody does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn no_sequence_of_commands_reaches_a_stage_without_its_gates() {
     for round in 0..60 {
         let sequence = acts().new_tree(&mut runner).unwrap().current();
         let place = Place {
-            directory: tempfile::TempDir::new().unwrap(),
+            directory: temporary(),
         };
         copy(template.directory.path(), place.directory.path());
         let mut model = Model::default();
