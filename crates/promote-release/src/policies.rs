@@ -165,8 +165,12 @@ impl NextVersionArgs {
                 let week = self.base.as_deref().unwrap_or_default();
                 next::year_week(week.split('.').next().unwrap_or_default(), &existing)?
             }
-            (Grammar::SemverBuildNumber, NextKind::Candidate) => next::build(&base()?, &existing)?,
-            (Grammar::SemverBuildNumber, NextKind::Release) => next::bumped(&base()?, &changes)?,
+            (Grammar::SemverBuildNumber | Grammar::SemverPre, NextKind::Candidate) => {
+                next::build(&base()?, &existing)?
+            }
+            (Grammar::SemverBuildNumber | Grammar::SemverPre, NextKind::Release) => {
+                next::bumped(&base()?, &changes)?
+            }
             (Grammar::OpUpgrade, _) => next::upgrade(&existing)?,
             (Grammar::DebianSemver, _) => return none(),
         })

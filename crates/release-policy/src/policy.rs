@@ -345,7 +345,7 @@ pub struct PracticeOption {
     pub explain: String,
     /// Where it is seen.
     pub source: String,
-    /// Parameters by gate; the pseudo-gate `policy` has `grammar` and `identity`.
+    /// Parameters by gate; the pseudo-gate `policy` has `grammar`, `identity` and `vote`.
     pub set: BTreeMap<String, toml::Table>,
 }
 

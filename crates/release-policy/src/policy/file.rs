@@ -144,7 +144,8 @@ impl Policy {
                 };
                 let target = target.ok_or_else(|| wrong(format!("there is no gate `{gate}`")))?;
                 for (key, value) in set {
-                    if gate == "policy" && !matches!(key.as_str(), "grammar" | "identity") {
+                    if gate == "policy" && !matches!(key.as_str(), "grammar" | "identity" | "vote")
+                    {
                         return Err(wrong(format!("`policy.{key}` cannot be an option")));
                     }
                     target.insert(key.clone(), value.clone());
