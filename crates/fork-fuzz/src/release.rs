@@ -316,6 +316,7 @@ fn statement(fact: &str, mut value: Value) -> Value {
     let (type_, predicate) = match fact {
         "manifest" => {
             value["release_id"] = json!("practice");
+            value["commit"] = json!("0".repeat(40));
             (
                 "https://in-toto.io/attestation/release/v0.1".to_owned(),
                 json!({"purl": "pkg:generic/x", "forkpack": value}),

@@ -205,7 +205,7 @@ fn reversioned() -> (Place, String) {
         command.arg(format!(
             "{{\"name\": \"{name}\", \"time\": \"2026-05-01T{time}Z\"}}"
         ));
-        assert!(command.status().unwrap().success());
+        assert!(command.output().unwrap().status.success());
     }
     for (file, name) in [("config", "config.json"), ("facts", "fork-facts.json")] {
         let wanted = if file == "config" {
