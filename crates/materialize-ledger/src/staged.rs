@@ -54,6 +54,12 @@ impl StagedArgs {
             (Some(file), Some(root)) if root == block.ledger_hash => file.clone(),
             _ => return Err(self.refuse(&mut archive, &block, &branch, &ledger, context)?),
         };
+        let compared = crate::compare::written(
+            &staged.path().join(&file.name),
+            self.compare.as_ref(),
+            era,
+            context,
+        )?;
         let document = ArchiveLedgerDocument {
             format: ArchiveLedgerDocument::format(),
             version: ArchiveLedgerDocument::version(),
@@ -79,6 +85,7 @@ impl StagedArgs {
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
             genesis_accounts: source,
+            compared,
             total_balance_nanomina: ledger.total.to_string(),
             file,
             milliseconds: stages.into_milliseconds(),

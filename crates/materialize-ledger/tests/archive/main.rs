@@ -9,6 +9,8 @@
     clippy::print_stderr
 )]
 
+mod candidates;
+mod choice;
 mod damage;
 mod epochs;
 mod errors;
