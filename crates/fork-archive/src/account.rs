@@ -6,7 +6,7 @@ use fork_ledger::account::{Account, Auth, Permissions, Timing, TokenSymbol, Vest
 use fork_types::{Amount, Era, PublicKey, ReceiptChainHash, StateHash, TokenId};
 
 use crate::archive::Archive;
-use crate::block::{ArchiveBlock, Value};
+use crate::block::{ArchiveBlock, Value, insert_once};
 use crate::branch::UP;
 use crate::client::{Client, Row};
 use crate::error::ArchiveError;
@@ -191,8 +191,7 @@ impl<'a> AccountStream<'a> {
         self.client
             .query("read permissions", PERMISSIONS, &[&ids], &mut |row| {
                 let (id, permissions) = read_permissions(row)?;
-                known.insert(id, permissions);
-                Ok(())
+                insert_once(known, "zkapp_permissions", id, permissions)
             })
     }
 }

@@ -67,12 +67,28 @@ impl Archive {
                  SET LOCAL jit = off"
             ),
         )?;
-        let schema = Schema::detect(&mut client, uri.database())?;
+        Self::on(client, uri.database())
+    }
+
+    /// An archive as a connection sees it whose transaction somebody else has begun: with what that
+    /// transaction has changed, and under its limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn on(mut client: Client, database: &str) -> Result<Self, ArchiveError> {
+        let schema = Schema::detect(&mut client, database)?;
         Ok(Self {
             client,
             schema,
-            database: uri.database().to_owned(),
+            database: database.to_owned(),
         })
+    }
+
+    /// The connection, its transaction as it is.
+    #[must_use]
+    pub fn into_client(self) -> Client {
+        self.client
     }
 
     /// The layout of the tables.
@@ -181,6 +197,20 @@ impl Archive {
         AccountStream::open(self, block, era)
     }
 
+    /// The same as accounts of any era whose zkApps are in these tables: what a ledger would be if
+    /// the archive had the wrong version of its block.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server refuses.
+    pub fn accounts_as(
+        &mut self,
+        block: &ArchiveBlock,
+        era: Era,
+    ) -> Result<AccountStream<'_>, ArchiveError> {
+        AccountStream::open(self, block, era)
+    }
+
     /// How many account rows a block has of its own.
     ///
     /// # Errors
@@ -264,7 +294,7 @@ impl Archive {
         }
     }
 
-    fn listed(
+    pub(crate) fn listed(
         &mut self,
         what: &'static str,
         sql: &str,

@@ -1,5 +1,6 @@
 //! Blocks, as far as a ledger and a fork need them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -188,10 +189,26 @@ impl ArchiveBlock {
         Ok(blocks)
     }
 
+    pub(crate) fn siblings(client: &mut Client, block: &Self) -> Result<Vec<Self>, ArchiveError> {
+        let sql = format!(
+            "{BLOCK_COLUMNS}JOIN blocks o ON o.id = $1 AND o.height = b.height AND o.id <> b.id \
+             ORDER BY b.state_hash LIMIT 16"
+        );
+        Self::query(client, &sql, &block.id.to_string())
+    }
+
     fn query(client: &mut Client, sql: &str, value: &str) -> Result<Vec<Self>, ArchiveError> {
-        let mut blocks = Vec::new();
+        let mut blocks: Vec<Self> = Vec::new();
         client.query("read a block", sql, &[value], &mut |row| {
-            blocks.push(Self::read(row)?);
+            let block = Self::read(row)?;
+            if (blocks.last()).is_some_and(|last| last.state_hash == block.state_hash) {
+                return Err(ArchiveErrorKind::Doubled {
+                    table: "blocks",
+                    row: format!("block {}, or a row that it names,", block.state_hash),
+                }
+                .into());
+            }
+            blocks.push(block);
             Ok(())
         })?;
         Ok(blocks)
@@ -301,5 +318,23 @@ impl<'v> Value<'v> {
             target,
         }
         .into()
+    }
+}
+
+/// Keeps what was read of a row under its id. Constraints forbid that an id comes twice, and a
+/// database that was put together by hand may have lost them.
+pub(crate) fn insert_once<T>(
+    map: &mut HashMap<i64, T>,
+    table: &'static str,
+    id: i64,
+    read: T,
+) -> Result<(), ArchiveError> {
+    match map.insert(id, read) {
+        None => Ok(()),
+        Some(_) => Err(ArchiveErrorKind::Doubled {
+            table,
+            row: format!("row {id}"),
+        }
+        .into()),
     }
 }

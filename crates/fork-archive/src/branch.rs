@@ -42,6 +42,8 @@ pub enum BranchBreak {
         height: u32,
         /// The parent that is missing.
         parent: StateHash,
+        /// The highest lower height at which the archive has any block.
+        below: Option<u32>,
     },
     /// A block's parent is there, and the block does not point to it.
     Unlinked {
@@ -61,6 +63,20 @@ pub enum BranchBreak {
         /// The parent it should have.
         parent: StateHash,
     },
+    /// A block comes twice, or a row that it names does.
+    Doubled {
+        /// The block.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+    },
+    /// A block's two slots contradict those of its parent: both rise, and by the same number.
+    Slots {
+        /// The block.
+        block: StateHash,
+        /// Its height.
+        height: u32,
+    },
     /// The protocol version changes in the middle of a chain.
     OtherVersion {
         /// The first block of the newer version.
@@ -76,7 +92,10 @@ impl BranchBreak {
     pub const fn class(&self) -> Class {
         match self {
             Self::MissingParent { .. } | Self::Unlinked { .. } => Class::Pending,
-            Self::OtherParent { .. } | Self::OtherVersion { .. } => Class::Wrong,
+            Self::OtherParent { .. }
+            | Self::Doubled { .. }
+            | Self::Slots { .. }
+            | Self::OtherVersion { .. } => Class::Wrong,
         }
     }
 
@@ -91,9 +110,10 @@ impl BranchBreak {
                 "set blocks.parent_id of that block to the id of its parent, as the archive's \
                  missing-blocks guardian does"
             }
-            Self::OtherParent { .. } | Self::OtherVersion { .. } => {
-                "the database is damaged; restore it from a dump"
-            }
+            Self::OtherParent { .. }
+            | Self::Doubled { .. }
+            | Self::Slots { .. }
+            | Self::OtherVersion { .. } => "the database is damaged; restore it from a dump",
         }
     }
 }
@@ -105,11 +125,29 @@ impl fmt::Display for BranchBreak {
                 block,
                 height,
                 parent,
-            } => write!(
-                f,
-                "block {block} at height {height} has the parent {parent}, which the archive does \
-                 not have"
-            ),
+                below,
+            } => {
+                write!(
+                    f,
+                    "block {block} at height {height} has the parent {parent}, which the archive \
+                     does not have"
+                )?;
+                match below {
+                    None => f.write_str(", nor any other block below"),
+                    Some(below) if below + 1 == *height => {
+                        write!(f, ", but other blocks of height {below}")
+                    }
+                    Some(below) if below + 2 == *height => {
+                        write!(f, ", nor any other block of height {}", below + 1)
+                    }
+                    Some(below) => write!(
+                        f,
+                        ", nor any other block of the heights {} to {}",
+                        below + 1,
+                        height - 1
+                    ),
+                }
+            }
             Self::Unlinked {
                 block,
                 height,
@@ -126,6 +164,14 @@ impl fmt::Display for BranchBreak {
             } => write!(
                 f,
                 "block {block} at height {height} points to another block than its parent {parent}"
+            ),
+            Self::Doubled { block, height } => write!(
+                f,
+                "block {block} at height {height}, or a row that it names, is there more than once"
+            ),
+            Self::Slots { block, height } => write!(
+                f,
+                "the slots of block {block} at height {height} do not follow those of its parent"
             ),
             Self::OtherVersion { block, height } => write!(
                 f,
@@ -144,7 +190,35 @@ struct Step {
     parent_id: Option<i64>,
     height: u32,
     slot: u32,
+    slot_since_genesis: u32,
     version: Option<u32>,
+}
+
+impl Step {
+    /// What is wrong between this block and the one that was read after it, which should be its
+    /// parent.
+    fn contradiction(&self, parent: &Self) -> Option<BranchBreak> {
+        let (block, height) = (self.state_hash, self.height);
+        let since_fork = self.slot.checked_sub(parent.slot);
+        let since_genesis = self
+            .slot_since_genesis
+            .checked_sub(parent.slot_since_genesis);
+        Some(if block == parent.state_hash {
+            BranchBreak::Doubled { block, height }
+        } else if self.parent_hash != parent.state_hash {
+            BranchBreak::OtherParent {
+                block,
+                height,
+                parent: self.parent_hash,
+            }
+        } else if self.version != parent.version {
+            BranchBreak::OtherVersion { block, height }
+        } else if since_fork != since_genesis || matches!(since_fork, None | Some(0)) {
+            BranchBreak::Slots { block, height }
+        } else {
+            return None;
+        })
+    }
 }
 
 impl Branch {
@@ -153,7 +227,7 @@ impl Branch {
 
         let sql = format!(
             "{UP} SELECT b.id, b.state_hash, b.parent_hash, b.parent_id, b.height, up.slot, \
-               v.transaction, b.chain_status \
+               b.global_slot_since_genesis, v.transaction, b.chain_status \
              FROM up JOIN blocks b ON b.id = up.id \
              LEFT JOIN protocol_versions v ON v.id = b.protocol_version_id \
              ORDER BY b.height DESC"
@@ -175,25 +249,14 @@ impl Branch {
                     parent_id: value((3, "parent_id")).parse_nullable()?,
                     height: value((4, "height")).parse()?,
                     slot: value((5, "global_slot_since_hard_fork")).parse()?,
-                    version: value((6, "protocol_version_id")).parse_nullable()?,
+                    slot_since_genesis: value((6, "global_slot_since_genesis")).parse()?,
+                    version: value((7, "protocol_version_id")).parse_nullable()?,
                 };
-                if let Some(child) = &last {
-                    if child.parent_hash != step.state_hash {
-                        broken.get_or_insert(BranchBreak::OtherParent {
-                            block: child.state_hash,
-                            height: child.height,
-                            parent: child.parent_hash,
-                        });
-                    }
-                    if child.version != step.version {
-                        broken.get_or_insert(BranchBreak::OtherVersion {
-                            block: child.state_hash,
-                            height: child.height,
-                        });
-                    }
+                if broken.is_none() {
+                    broken = last.as_ref().and_then(|child| child.contradiction(&step));
                 }
                 blocks += 1;
-                canonical += u32::from(row.text(7) == Some("canonical"));
+                canonical += u32::from(row.text(8) == Some("canonical"));
                 last = Some(step);
                 Ok(())
             },
@@ -237,11 +300,21 @@ impl Branch {
         })?;
         let (block, height, parent) = (lowest.state_hash, lowest.height, lowest.parent_hash);
         Ok(match (parent_exists, lowest.parent_id) {
-            (false, _) => BranchBreak::MissingParent {
-                block,
-                height,
-                parent,
-            },
+            (false, _) => {
+                let mut below = None;
+                let sql = "SELECT max(height) FROM blocks WHERE height < $1";
+                let lower = lowest.height.to_string();
+                client.query("look for lower blocks", sql, &[&lower], &mut |row| {
+                    below = row.text(0).and_then(|height| height.parse().ok());
+                    Ok(())
+                })?;
+                BranchBreak::MissingParent {
+                    block,
+                    height,
+                    parent,
+                    below,
+                }
+            }
             (true, None) => BranchBreak::Unlinked {
                 block,
                 height,

@@ -185,6 +185,14 @@ pub enum ArchiveErrorKind {
         /// What is wrong with it.
         problem: String,
     },
+    /// A row that is there twice.
+    #[error("{table} has {row} more than once")]
+    Doubled {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        row: String,
+    },
     /// A row points to one that is not there.
     #[error("{table}.{column} of {row} names row {id} of {target}, which does not exist")]
     Dangling {
@@ -226,7 +234,7 @@ impl Fault for ArchiveError {
             ArchiveErrorKind::SeveralBlocks { .. } => Class::Usage,
             ArchiveErrorKind::Empty { .. } | ArchiveErrorKind::NoBlock { .. } => Class::Pending,
             ArchiveErrorKind::Branch { stopped, .. } => stopped.class(),
-            ArchiveErrorKind::Dangling { .. } => Class::Wrong,
+            ArchiveErrorKind::Doubled { .. } | ArchiveErrorKind::Dangling { .. } => Class::Wrong,
         }
     }
 
@@ -262,6 +270,9 @@ impl Fault for ArchiveError {
             ArchiveErrorKind::Narrow { .. } => "the schema was not upgraded for this fork",
             ArchiveErrorKind::Dangling { .. } => {
                 "the database has lost rows; restore it from a dump"
+            }
+            ArchiveErrorKind::Doubled { .. } => {
+                "the database has lost a constraint, or an index is corrupt; restore it from a dump"
             }
             ArchiveErrorKind::Authentication { .. } => {
                 "scram-sha-256, md5 and trust are supported; passwords are not sent in the clear"

@@ -19,6 +19,7 @@ mod archive;
 mod block;
 mod branch;
 pub mod client;
+mod clues;
 mod error;
 mod list;
 mod schema;

@@ -13,7 +13,7 @@ use fork_ledger::verification_key::VerificationKey;
 use fork_types::{Era, FieldBytes};
 
 use crate::account::array;
-use crate::block::Value;
+use crate::block::{Value, insert_once};
 use crate::client::{Client, Row};
 use crate::error::{ArchiveError, ArchiveErrorKind};
 use crate::schema::Schema;
@@ -69,7 +69,9 @@ pub(crate) fn load(
         .collect();
     let keys = verification_keys(client, &key_ids)?;
     for zkapp in started {
-        zkapps.insert(zkapp.id, zkapp.finish(era, schema, &fields, &keys)?);
+        let id = zkapp.id;
+        let finished = zkapp.finish(era, schema, &fields, &keys)?;
+        insert_once(&mut zkapps, TABLE, id, finished)?;
     }
     Ok(zkapps)
 }
@@ -182,8 +184,8 @@ fn fields(
     client.query("read field elements", sql, &[&array(ids)], &mut |row| {
         let name = format!("row {}", row.text(0).unwrap_or("without an id"));
         let value = |number, column| Value::new(row, (number, column), "zkapp_field", &name);
-        fields.insert(value(0, "id").parse()?, decimal(&value(1, "field"))?);
-        Ok(())
+        let field = decimal(&value(1, "field"))?;
+        insert_once(&mut fields, "zkapp_field", value(0, "id").parse()?, field)
     })?;
     Ok(fields)
 }
@@ -218,8 +220,8 @@ fn verification_keys(
         if field_bytes(key.hash()) != stored {
             return Err(text.bad("a key of another hash than the row beside it has"));
         }
-        keys.insert(value(0, "id").parse()?, Arc::new(key));
-        Ok(())
+        let id = value(0, "id").parse()?;
+        insert_once(&mut keys, "zkapp_verification_keys", id, Arc::new(key))
     })?;
     Ok(keys)
 }

@@ -17,6 +17,7 @@
 pub mod block;
 pub mod blocks;
 pub mod convert;
+pub mod document;
 mod error;
 pub mod fast;
 mod field;

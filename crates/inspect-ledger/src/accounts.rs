@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use fork_ledger::json::StreamError;
+use fork_ledger::json::document::{self, Listing};
 use fork_ledger::merkle::ledger_hash;
 use fork_ledger::packing::field_bytes;
 use fork_types::document::SourceRef;
@@ -11,7 +12,6 @@ use fork_worker::{Context, Input};
 use serde::Serialize;
 
 use crate::args::ListArgs;
-use crate::document::{self, Listing};
 use crate::error::{InspectError, InspectErrorKind, LeafError};
 use crate::leaves::{Batches, Leaf, Rules, Token};
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use fork_ledger::hash::hash_account;
 use fork_ledger::json::DaemonRules;
+use fork_ledger::json::document::Listing;
 use fork_ledger::json::ledger_object::{
     GENESIS_WINNER_KEY, adds_genesis_winner, check_fork_shape, check_padding, genesis_winner,
 };
@@ -17,7 +18,6 @@ use serde::Serialize;
 
 use crate::accounts::read_leaves;
 use crate::args::{HashArgs, Loader, Winner};
-use crate::document::Listing;
 use crate::error::{InspectError, InspectErrorKind, LeafError};
 use crate::leaves::Leaf;
 

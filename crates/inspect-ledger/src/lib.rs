@@ -14,7 +14,6 @@ mod args;
 mod block;
 mod convert;
 mod digest;
-mod document;
 mod error;
 mod explain;
 mod hash;

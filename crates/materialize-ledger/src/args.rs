@@ -41,7 +41,7 @@ pub enum Command {
     /// The directory is one like `dump-candidates import` writes, and every later step takes it. Each
     /// ledger is proved by its own root. When an epoch ledger is not in the archive the exit code is
     /// 3, the message says which root is missing and where the ledger must lie, and nothing is left:
-    /// a candidate has three ledgers. --staking-ledger and --next-ledger complete it.
+    /// a candidate has three ledgers. --staking-ledger and --next-staking-ledger complete it.
     Candidate(Box<CandidateArgs>),
     /// Show the blocks of an archive
     ///
@@ -76,11 +76,13 @@ pub struct StagedArgs {
     #[arg(long, value_name = "ROOT")]
     pub ledger_hash: Option<LedgerHash>,
 
-    /// Genesis accounts of the chain, for an archive that lacks them: an account list or a dump, such
-    /// as staged_ledger.json of a candidate
+    /// Genesis accounts of the chain, for an archive that lacks them
     ///
-    /// The list is proved first: its root must be that of the chain's genesis block.
-    #[arg(long, value_name = "FILE")]
+    /// An account list or a dump; a daemon's configuration that has the accounts in it, or whose
+    /// ledger tarball lies beside it; a ledger tarball or a directory that migrate-ledger wrote; a
+    /// candidate, whose staged ledger is migrated when the chain is of the next era. They are proved
+    /// first: their root must be that of the chain's genesis block.
+    #[arg(long, value_name = "PATH")]
     pub genesis_accounts: Option<InputArg>,
 
     /// Compare the ledger with this one, account by account: an account list or a dump

@@ -2,9 +2,13 @@
 
 use fork_archive::ArchiveError;
 use fork_fs::FsError;
+use fork_genesis::config::ConfigError;
+use fork_genesis::schedule::ScheduleError;
+use fork_ledger::diagnose::ConvertError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
+use fork_store::StoreError;
 use fork_types::{Class, Fault, LedgerHash, StateHash};
 use fork_worker::InputError;
 
@@ -48,6 +52,25 @@ pub enum MaterializeErrorKind {
         /// Why not.
         source: StreamError<ListedAccountError>,
     },
+    /// The configuration with genesis accounts cannot be read.
+    #[error("the genesis accounts of the configuration {file} cannot be read")]
+    BaseConfig {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: StreamError<ConvertError>,
+    },
+    /// What was given for genesis accounts gives none.
+    #[error("{file} {problem}")]
+    NoBase {
+        /// The file.
+        file: String,
+        /// What it is or has instead.
+        problem: String,
+    },
+    /// A ledger store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The list of genesis accounts is another ledger.
     #[error(
         "the {accounts} accounts of {file} hash to {computed}, and the genesis block {genesis} has \
@@ -78,6 +101,17 @@ pub enum MaterializeErrorKind {
         /// The block asked for.
         state_hash: StateHash,
     },
+    /// The config of the chain before the fork.
+    #[error("prefork config `{name}`")]
+    Prefork {
+        /// As given.
+        name: String,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// Its stop slots contradict themselves.
+    #[error("the stop slots of the prefork config cannot be used")]
+    Schedule(#[source] ScheduleError),
     /// Leaves without an account.
     #[error(
         "the ledger after block {state_hash} has holes: no account at {count} of {leaves} leaves \
@@ -190,8 +224,16 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Output(error) => error.class(),
             MaterializeErrorKind::Contradiction(error) => error.class(),
             MaterializeErrorKind::Network { source, .. } => source.class(),
+            MaterializeErrorKind::Prefork { source, .. } => source.class(),
+            MaterializeErrorKind::Schedule(error) => error.class(),
             MaterializeErrorKind::Block { source, .. } => source.class(),
             MaterializeErrorKind::List { source, .. } => source.class(),
+            MaterializeErrorKind::BaseConfig { source, .. } => match source {
+                StreamError::Read { .. } => Class::Environment,
+                _ => Class::BadInput,
+            },
+            MaterializeErrorKind::NoBase { .. } => Class::BadInput,
+            MaterializeErrorKind::Store(error) => error.class(),
             MaterializeErrorKind::NoGenesisAccounts { .. } => Class::Pending,
             MaterializeErrorKind::OtherBase { .. }
             | MaterializeErrorKind::Holes { .. }
@@ -216,7 +258,15 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Output(error) => error.hint(),
             MaterializeErrorKind::Contradiction(error) => error.hint(),
             MaterializeErrorKind::Network { source, .. } => source.hint(),
+            MaterializeErrorKind::Prefork { source, .. } => source.hint(),
+            MaterializeErrorKind::Schedule(error) => error.hint(),
             MaterializeErrorKind::Block { source, .. } => source.hint(),
+            MaterializeErrorKind::Store(error) => error.hint(),
+            MaterializeErrorKind::BaseConfig { .. } | MaterializeErrorKind::NoBase { .. } => Some(
+                "it may be an account list or dump, a daemon's configuration with accounts or with \
+                 its tarball beside it, a ledger tarball, a migrated ledger, or a candidate"
+                    .to_owned(),
+            ),
             MaterializeErrorKind::NoGenesisAccounts { .. } => Some(
                 "give the genesis accounts with --genesis-accounts, or put them into the archive \
                  with the archive toolbox's populate-genesis-accounts"

@@ -1,6 +1,7 @@
 //! A ledger by its root: the staged ledger of a block, or one inside a block.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use fork_archive::{Archive, ArchiveBlock, ArchiveErrorKind, BlockChanges, Branch, SnarkedRange};
 use fork_ledger::account::Account;
@@ -10,7 +11,7 @@ use fork_types::document::{ArchivedPrefix, LedgerBlock};
 use fork_types::{Era, LedgerHash, StateHash};
 use fork_worker::{Context, InputArg, Unit};
 
-use crate::base::Base;
+use crate::base::{Base, GenesisAccounts};
 use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::ledger::{Extras, Materialized, Picked, materialize_with};
 use crate::prefix::{Known, Prefixes};
@@ -78,6 +79,10 @@ pub(crate) struct Finder<'a> {
     pub(crate) branch: &'a Branch,
     /// Genesis accounts for an archive that lacks them.
     pub(crate) genesis_accounts: Option<&'a InputArg>,
+    /// A path beside which there is room for a copy of them.
+    pub(crate) beside: &'a Path,
+    /// They, as soon as they are proved, and the genesis block whose accounts they are.
+    pub(crate) proved: Option<(StateHash, GenesisAccounts)>,
     pub(crate) context: &'a Context,
 }
 
@@ -147,8 +152,12 @@ impl Finder<'_> {
         };
         let era = self.archive.era(block)?;
         let genesis = self.archive.branch(block)?.genesis;
-        let (base, _) = Base::open(file, &genesis, era, self.context)?;
-        Ok(Some(base))
+        let proved = match self.proved.take() {
+            Some((of, proved)) if of == genesis.state_hash => proved,
+            _ => GenesisAccounts::prove(file, &genesis, era, self.beside, self.context)?,
+        };
+        let (_, proved) = self.proved.insert((genesis.state_hash, proved));
+        proved.open().map(Some)
     }
 
     /// Looks inside the blocks of a range: first where the order of their transactions begins again,

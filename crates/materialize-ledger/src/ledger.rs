@@ -91,6 +91,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) base: Option<Base>,
     /// Where the list goes.
     pub(crate) output: Option<(&'a Path, &'a str)>,
+    /// What else takes its accounts.
+    pub(crate) sink: Option<&'a mut dyn AccountSink>,
     /// What is kept of it.
     pub(crate) picked: Option<Picked>,
     /// Accounts that take the places of those of the archive, or follow the last one.
@@ -101,7 +103,7 @@ pub(crate) struct Extras<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Leaves {
     pub(crate) count: u64,
-    first: Vec<(u64, u64)>,
+    pub(crate) first: Vec<(u64, u64)>,
 }
 
 impl Leaves {
@@ -138,6 +140,19 @@ impl Leaves {
     }
 }
 
+/// Where the accounts of a ledger go.
+pub trait AccountSink {
+    /// Takes the next accounts, in leaf order. Whether they are the ledger is known at the end only.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written.
+    fn write(&mut self, accounts: &[Account]) -> Result<(), FsError>;
+
+    /// Takes the hashes of the same accounts.
+    fn take_leaves(&mut self, _leaves: &[Fp]) {}
+}
+
 /// Reads the staged ledger after `block`, with the accounts of `base` where the archive has none, and
 /// writes it to `output` when that is given.
 pub(crate) fn materialize(
@@ -163,8 +178,35 @@ pub(crate) fn materialize_with(
     progress: &Progress,
 ) -> Result<Materialized, MaterializeError> {
     let era = archive.era(block)?;
+    materialize_as(archive, block, era, extras, progress)
+}
+
+/// The same under the rules of any era, into any sink.
+pub(crate) fn gather(
+    archive: &mut Archive,
+    block: &ArchiveBlock,
+    era: Era,
+    base: Option<Base>,
+    sink: Option<&mut dyn AccountSink>,
+    progress: &Progress,
+) -> Result<Materialized, MaterializeError> {
+    let extras = Extras {
+        base,
+        sink,
+        ..Extras::default()
+    };
+    materialize_as(archive, block, era, extras, progress)
+}
+
+fn materialize_as(
+    archive: &mut Archive,
+    block: &ArchiveBlock,
+    era: Era,
+    extras: Extras<'_>,
+    progress: &Progress,
+) -> Result<Materialized, MaterializeError> {
     let mut builder = Builder::new(era, extras)?;
-    let mut stream = archive.accounts(block)?;
+    let mut stream = archive.accounts_as(block, era)?;
     // The server and the decoding of its rows on one thread, hashing and printing on all others.
     std::thread::scope(|scope| {
         let (sender, receiver) =
@@ -188,11 +230,12 @@ pub(crate) fn materialize_with(
 }
 
 /// A ledger being put together.
-pub(crate) struct Builder {
+pub(crate) struct Builder<'a> {
     era: Era,
     hasher: LeafHasher,
     root: RootBuilder,
     list: Option<ListFile>,
+    sink: Option<&'a mut dyn AccountSink>,
     base: Option<Base>,
     /// The next leaf.
     next: u64,
@@ -206,8 +249,8 @@ pub(crate) struct Builder {
     changes: BTreeMap<u64, Account>,
 }
 
-impl Builder {
-    pub(crate) fn new(era: Era, extras: Extras<'_>) -> Result<Self, MaterializeError> {
+impl<'a> Builder<'a> {
+    pub(crate) fn new(era: Era, extras: Extras<'a>) -> Result<Self, MaterializeError> {
         let list = extras
             .output
             .map(|(directory, name)| ListFile::create(directory, name))
@@ -217,6 +260,7 @@ impl Builder {
             hasher: LeafHasher::new(era),
             root: RootBuilder::new(era, era.depth()),
             list,
+            sink: extras.sink,
             base: extras.base,
             next: 0,
             waiting: Vec::new(),
@@ -310,6 +354,10 @@ impl Builder {
         if let Some(list) = &mut self.list {
             list.write(&accounts)?;
         }
+        if let Some(sink) = &mut self.sink {
+            sink.write(&accounts)?;
+            sink.take_leaves(&leaves);
+        }
         Ok(())
     }
 
@@ -341,7 +389,7 @@ impl Builder {
 }
 
 /// An account list in the form that candidates have: a JSON array, one account a line.
-struct ListFile {
+pub(crate) struct ListFile {
     name: String,
     path: PathBuf,
     file: BufWriter<HashingWriter<AtomicFile>>,
@@ -349,7 +397,7 @@ struct ListFile {
 }
 
 impl ListFile {
-    fn create(directory: &Path, name: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(directory: &Path, name: &str) -> Result<Self, FsError> {
         let path = directory.join(name);
         let file = HashingWriter::new(AtomicFile::create(&path)?);
         Ok(Self {
@@ -364,6 +412,28 @@ impl ListFile {
         FsError::io(Operation::Write, &self.path, source)
     }
 
+    pub(crate) fn finish(mut self) -> Result<FileRef, FsError> {
+        let end: &[u8] = if self.is_empty { b"[\n]\n" } else { b"\n]\n" };
+        self.file
+            .write_all(end)
+            .map_err(|error| self.failed(error))?;
+        let Self {
+            name, path, file, ..
+        } = self;
+        let writer = file
+            .into_inner()
+            .map_err(|error| FsError::io(Operation::Write, &path, error.into_error()))?;
+        let (file, digested) = writer.finish();
+        file.commit()?;
+        Ok(FileRef {
+            name,
+            sha256: digested.sha256,
+            bytes: digested.bytes,
+        })
+    }
+}
+
+impl AccountSink for ListFile {
     fn write(&mut self, accounts: &[Account]) -> Result<(), FsError> {
         let jobs: Vec<Vec<u8>> = accounts
             .par_chunks(JOB_ACCOUNTS)
@@ -390,26 +460,6 @@ impl ListFile {
                 .map_err(|error| self.failed(error))?;
         }
         Ok(())
-    }
-
-    fn finish(mut self) -> Result<FileRef, FsError> {
-        let end: &[u8] = if self.is_empty { b"[\n]\n" } else { b"\n]\n" };
-        self.file
-            .write_all(end)
-            .map_err(|error| self.failed(error))?;
-        let Self {
-            name, path, file, ..
-        } = self;
-        let writer = file
-            .into_inner()
-            .map_err(|error| FsError::io(Operation::Write, &path, error.into_error()))?;
-        let (file, digested) = writer.finish();
-        file.commit()?;
-        Ok(FileRef {
-            name,
-            sha256: digested.sha256,
-            bytes: digested.bytes,
-        })
     }
 }
 

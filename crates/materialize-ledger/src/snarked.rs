@@ -74,6 +74,8 @@ impl SnarkedArgs {
             tip: &tip,
             branch: &branch,
             genesis_accounts: self.genesis_accounts.as_ref(),
+            beside: &self.output.output,
+            proved: None,
             context,
         };
         let found = finder.find(self.ledger_hash)?;
@@ -91,6 +93,7 @@ impl SnarkedArgs {
         };
         let ledger = finder.write(found, extras)?;
         let file = proved(&ledger, self.ledger_hash)?;
+        let list = finder.proved.take().map(|(_, list)| list);
         stages.end("ledger");
         let compared = crate::compare::written(
             &staged.path().join(LIST_NAME),
@@ -109,7 +112,7 @@ impl SnarkedArgs {
             inside,
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
-            genesis_accounts: None,
+            genesis_accounts: list.map(|list| list.source().clone()),
             compared,
             total_balance_nanomina: ledger.total.to_string(),
             file,

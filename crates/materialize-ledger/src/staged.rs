@@ -1,15 +1,16 @@
 //! `materialize-ledger staged`.
 
-use fork_archive::{Archive, ArchiveBlock, BlockChoice, Branch};
+use fork_archive::BlockChoice;
 use fork_fs::StagedDir;
 use fork_types::document::{ArchiveLedgerDocument, ArchiveSource, ArchivedBlock};
 use fork_worker::{Context, Stages, Unit};
 
 use crate::args::StagedArgs;
-use crate::base::Base;
-use crate::causes;
+use crate::base::GenesisAccounts;
+use crate::causes::{self, Suspect};
 use crate::error::{MaterializeError, MaterializeErrorKind};
-use crate::ledger::{Materialized, materialize};
+use crate::ledger::materialize;
+use crate::prove::{Located, no_genesis_accounts, wrong};
 
 /// Name of the account list, the RFC's.
 pub(crate) const LIST_NAME: &str = "staged_ledger.json";
@@ -26,44 +27,49 @@ impl StagedArgs {
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();
         let mut archive = self.archive.open()?;
-        let block = archive.block(&choice)?;
-        let era = archive.era(&block)?;
-        let branch = archive.branch(&block)?;
+        let at = Located::find(&mut archive, &choice)?;
+        let Located { block, era, branch } = &at;
         stages.end("branch");
-        let (base, source) = match &self.genesis_accounts {
+        let base = match &self.genesis_accounts {
             Some(file) => {
-                let (base, source) = Base::open(file, &branch.genesis, era, context)?;
-                (Some(base), Some(source))
+                let beside = &self.output.output;
+                let genesis = &branch.genesis;
+                Some(GenesisAccounts::prove(
+                    file, genesis, *era, beside, context,
+                )?)
             }
-            None if archive.rows_of(&branch.genesis)? == 0 => {
-                return Err(MaterializeErrorKind::NoGenesisAccounts {
-                    genesis: branch.genesis.state_hash,
-                    height: branch.genesis.height,
-                    state_hash: block.state_hash,
-                }
-                .into());
-            }
-            None => (None, None),
+            None if archive.rows_of(&branch.genesis)? == 0 => return Err(no_genesis_accounts(&at)),
+            None => None,
         };
         let progress = context.progress("reading accounts", 0, Unit::Items);
         let output = Some((staged.path(), LIST_NAME));
-        let ledger = materialize(&mut archive, &block, base, output, &progress)?;
+        let list = base.as_ref().map(GenesisAccounts::open).transpose()?;
+        let ledger = materialize(&mut archive, block, list, output, &progress)?;
         drop(progress);
         stages.end("ledger");
         let file = match (&ledger.file, ledger.root) {
             (Some(file), Some(root)) if root == block.ledger_hash => file.clone(),
-            _ => return Err(self.refuse(&mut archive, &block, &branch, &ledger, context)?),
+            _ => {
+                let suspect = Suspect {
+                    at: &at,
+                    ledger: &ledger,
+                    base: base.as_ref(),
+                    context,
+                };
+                let causes = causes::find(&mut archive, suspect)?;
+                return Err(wrong(block, &ledger, causes));
+            }
         };
         let compared = crate::compare::written(
             &staged.path().join(&file.name),
             self.compare.as_ref(),
-            era,
+            *era,
             context,
         )?;
         let document = ArchiveLedgerDocument {
             format: ArchiveLedgerDocument::format(),
             version: ArchiveLedgerDocument::version(),
-            era,
+            era: *era,
             archive: ArchiveSource {
                 database: archive.database().to_owned(),
                 server_version: archive.server_version().to_owned(),
@@ -84,7 +90,7 @@ impl StagedArgs {
             inside: None,
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
-            genesis_accounts: source,
+            genesis_accounts: base.as_ref().map(|base| base.source().clone()),
             compared,
             total_balance_nanomina: ledger.total.to_string(),
             file,
@@ -94,42 +100,6 @@ impl StagedArgs {
         staged.write_document(&document)?;
         staged.commit()?;
         Ok(document)
-    }
-
-    /// The error, with what it may come from.
-    fn refuse(
-        &self,
-        archive: &mut Archive,
-        block: &ArchiveBlock,
-        branch: &Branch,
-        ledger: &Materialized,
-        context: &Context,
-    ) -> Result<MaterializeError, MaterializeError> {
-        let is_based = self.genesis_accounts.is_some();
-        let causes = causes::find(archive, block, branch, is_based, context)?;
-        let state_hash = block.state_hash;
-        Ok(match ledger.root {
-            Some(computed) => MaterializeErrorKind::Root {
-                state_hash,
-                accounts: ledger.leaves,
-                computed,
-                expected: block.ledger_hash,
-                causes,
-            },
-            None if ledger.repeats.count > 0 => MaterializeErrorKind::Repeats {
-                state_hash,
-                shown: ledger.repeats.shown(),
-                causes,
-            },
-            None => MaterializeErrorKind::Holes {
-                state_hash,
-                count: ledger.holes.count,
-                leaves: ledger.leaves,
-                shown: ledger.holes.shown(),
-                causes,
-            },
-        }
-        .into())
     }
 
     /// The result for people.

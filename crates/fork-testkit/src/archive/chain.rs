@@ -54,7 +54,7 @@ impl Default for ChainSpec {
     fn default() -> Self {
         Self {
             accounts: 40,
-            height: 26,
+            height: 20,
             seed: 1,
             era: Era::Berkeley,
             wide: false,

@@ -10,13 +10,13 @@ use fork_ledger::diagnose::{
 };
 use fork_ledger::dump::MAGIC;
 use fork_ledger::json::StreamError;
+use fork_ledger::json::document;
 use fork_ledger::json::ledger_object::adds_genesis_winner;
 use fork_types::Role;
 use fork_types::document::SourceRef;
 use fork_worker::{Context, Input, InputArg};
 
 use crate::args::ListArgs;
-use crate::document;
 use crate::error::{InspectError, InspectErrorKind, LeafError};
 
 /// A list in a file, read as often as it takes.

@@ -218,7 +218,7 @@ fn the_rule_chooses() {
     );
     let (code, _, text) = select(&[
         "--state-hash",
-        &"3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x",
+        "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x",
     ]);
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("is unknown"), "{text}");

@@ -4,7 +4,7 @@ use fork_testkit::archive::ArchiveSpec;
 use fork_types::Era;
 use fork_types::document::{ArchiveLedgerDocument, Document};
 
-use crate::support::{execute, generated, have_server, server, staged};
+use crate::support::{execute, generated, have_server, server, staged, write_list};
 
 fn every_block_has_its_root(spec: &ArchiveSpec) {
     let (database, model) = generated(spec);
@@ -86,16 +86,7 @@ fn genesis_accounts_from_a_list() {
 
     let directory = tempfile::tempdir().unwrap();
     let list = directory.path().join("genesis.json");
-    let write = |accounts: &[fork_ledger::account::Account]| {
-        let mut text = b"[".to_vec();
-        for (index, account) in accounts.iter().enumerate() {
-            text.extend(if index == 0 { &b"\n"[..] } else { b",\n" });
-            fork_ledger::json::write_account_json(account, &mut text);
-        }
-        text.extend(b"\n]\n");
-        std::fs::write(&list, text).unwrap();
-    };
-    write(&model.genesis);
+    write_list(&list, &model.genesis);
     let arguments = [
         "--state-hash",
         &hash,
@@ -108,7 +99,7 @@ fn genesis_accounts_from_a_list() {
     assert_eq!(document.root, tip.ledger_hash);
     assert!(document.accounts_from_list > 0);
 
-    write(&model.genesis[..model.genesis.len() - 1]);
+    write_list(&list, &model.genesis[..model.genesis.len() - 1]);
     staged(&uri, &arguments).fails(4, "the genesis block");
 }
 

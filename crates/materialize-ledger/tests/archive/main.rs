@@ -9,11 +9,14 @@
     clippy::print_stderr
 )]
 
+mod bases;
 mod candidates;
+mod causes;
 mod choice;
 mod damage;
 mod epochs;
 mod errors;
+mod every_row;
 mod generated;
 mod reference;
 mod support;

@@ -40,6 +40,21 @@ pub fn execute(database: &str, sql: &str) {
     connect(database).execute("arrange", sql).unwrap();
 }
 
+pub fn rows(database: &str, sql: &str) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    connect(database)
+        .query("sample", sql, &[], &mut |row| {
+            rows.push(
+                (0..row.len())
+                    .map(|n| row.text(n).unwrap_or_default().to_owned())
+                    .collect(),
+            );
+            Ok(())
+        })
+        .unwrap();
+    rows
+}
+
 /// A database with this name, made anew from `template`.
 pub fn create(name: &str, template: &str) {
     execute(
@@ -118,4 +133,15 @@ pub fn staged_with(uri: &str, arguments: &[&str], environment: &[(&str, &str)]) 
         .output()
         .unwrap();
     Run { directory, output }
+}
+
+/// Writes an account list.
+pub fn write_list(path: &std::path::Path, accounts: &[fork_ledger::account::Account]) {
+    let mut text = b"[".to_vec();
+    for (index, account) in accounts.iter().enumerate() {
+        text.extend_from_slice(if index == 0 { b"\n" } else { b",\n" });
+        fork_ledger::json::write_account_json(account, &mut text);
+    }
+    text.extend_from_slice(b"\n]\n");
+    std::fs::write(path, text).unwrap();
 }

@@ -7,33 +7,37 @@
 use std::fmt;
 use std::io::{BufRead, Read};
 
-use fork_ledger::json::stream::{AccountSink, AccountsSeed, LedgerObjectSeed, ReadBudget};
-use fork_ledger::json::{AccountJson, LedgerObjectMeta, StreamError, read_account_array};
 use fork_types::Role;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::ledger_object::LedgerObjectMeta;
+use super::stream::{
+    AccountSink, AccountsSeed, LedgerObjectSeed, ReadBudget, StreamError, read_account_array,
+};
+use super::wire::AccountJson;
+
 /// What was found beside the accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listing {
+pub struct Listing {
     /// Where the list is, such as `epoch_data.staking`; `None` when the document has no such
     /// ledger.
-    pub(crate) place: Option<&'static str>,
+    pub place: Option<&'static str>,
     /// Members beside the accounts; all absent for a bare array.
-    pub(crate) meta: LedgerObjectMeta,
+    pub meta: LedgerObjectMeta,
     /// Whether this is a ledger object of a daemon, to which its rules of winner and padding apply.
-    pub(crate) is_ledger_object: bool,
+    pub is_ledger_object: bool,
     /// Whether `proof.level` is `full` or not said, as on every real network.
-    pub(crate) proof_is_full: bool,
+    pub proof_is_full: bool,
 }
 
 /// Reads the list of `role` and gives each account to `visit`. A document with one list only has it
 /// for any role.
-pub(crate) fn read<R, F, E>(
-    mut source: R,
-    role: Role,
-    mut visit: F,
-) -> Result<Listing, StreamError<E>>
+///
+/// # Errors
+///
+/// Fails on what is no such document, on one with two ledgers to choose from, and when `visit` does.
+pub fn read<R, F, E>(mut source: R, role: Role, mut visit: F) -> Result<Listing, StreamError<E>>
 where
     R: BufRead,
     F: FnMut(u32, AccountJson<'static>) -> Result<(), E>,
