@@ -5,6 +5,7 @@ use fork_types::{LedgerHash, StateHash};
 use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerResult};
 
 use crate::archive::ArchiveArgs;
+use crate::populate::PopulateArgs;
 
 /// Take any ledger at any block from an archive database, proved by its root
 #[derive(Clone, Debug, Parser)]
@@ -25,6 +26,14 @@ pub enum Command {
     /// appears at --output only when that root is the block's; otherwise the exit code is 4 (or 3,
     /// when something is missing in the archive), the likely reason is printed, and nothing is left.
     Staged(Box<StagedArgs>),
+
+    /// Write SQL that gives an archive the accounts of a genesis block it has no rows of
+    ///
+    /// For an archive that was started without the network's configuration, or was running before that
+    /// of a fork existed. The accounts are proved by their root first. The SQL is one transaction for
+    /// psql: it refuses a block that is not there or has another root, changes no row that is there,
+    /// and may be run again. Afterwards `staged` proves the block without --genesis-accounts.
+    Populate(Box<PopulateArgs>),
 }
 
 /// What `staged` takes.
@@ -75,6 +84,7 @@ impl Worker for Args {
     fn reporting(&self) -> &ReportingArgs {
         match &self.command {
             Command::Staged(staged) => &staged.reporting,
+            Command::Populate(populate) => &populate.reporting,
         }
     }
 
@@ -83,6 +93,10 @@ impl Worker for Args {
             Command::Staged(staged) => {
                 let document = staged.run(context)?;
                 context.emit(&staged.summary(&document), &document)?;
+            }
+            Command::Populate(populate) => {
+                let report = populate.run(context)?;
+                context.emit(&populate.summary(&report), &report)?;
             }
         }
         Ok(())

@@ -1,13 +1,13 @@
 //! What `materialize-ledger` can end with.
 
-use fork_archive::ArchiveError;
+use fork_archive::{ArchiveError, PopulateError};
 use fork_fs::FsError;
 use fork_ledger::diagnose::ConvertError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
 use fork_store::StoreError;
-use fork_types::{Class, Fault, LedgerHash, StateHash};
+use fork_types::{Class, Era, Fault, LedgerHash, StateHash};
 use fork_worker::InputError;
 
 /// Why there is no ledger.
@@ -65,6 +65,15 @@ pub enum MaterializeErrorKind {
         file: String,
         /// What it is or has instead.
         problem: String,
+    },
+    /// An account that an archive cannot hold.
+    #[error(transparent)]
+    Populate(#[from] PopulateError),
+    /// No tables for that era.
+    #[error("no tables of that schema hold accounts of era {era}")]
+    NoSchema {
+        /// The era.
+        era: Era,
     },
     /// A ledger store.
     #[error(transparent)]
@@ -172,6 +181,8 @@ impl Fault for MaterializeError {
             },
             MaterializeErrorKind::NoBase { .. } => Class::BadInput,
             MaterializeErrorKind::Store(error) => error.class(),
+            MaterializeErrorKind::Populate(error) => error.class(),
+            MaterializeErrorKind::NoSchema { .. } => Class::Usage,
             MaterializeErrorKind::NoGenesisAccounts { .. } => Class::Pending,
             MaterializeErrorKind::OtherBase { .. }
             | MaterializeErrorKind::Holes { .. }
@@ -190,6 +201,12 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Input(error) => error.hint(),
             MaterializeErrorKind::Base { source, .. } => source.hint(),
             MaterializeErrorKind::Store(error) => error.hint(),
+            MaterializeErrorKind::Populate(error) => error.hint(),
+            MaterializeErrorKind::NoSchema { .. } => Some(
+                "accounts of Berkeley fit into tables of Berkeley and Mesa, those of Mesa into \
+                 tables of Mesa"
+                    .to_owned(),
+            ),
             MaterializeErrorKind::BaseConfig { .. } | MaterializeErrorKind::NoBase { .. } => Some(
                 "it may be an account list or dump, a daemon's configuration with accounts or with \
                  its tarball beside it, a ledger tarball, a migrated ledger, or a candidate"

@@ -13,6 +13,7 @@ mod base;
 mod causes;
 mod error;
 mod ledger;
+mod populate;
 mod prove;
 mod staged;
 
@@ -20,4 +21,5 @@ pub use archive::ArchiveArgs;
 pub use args::{Args, Command, StagedArgs};
 pub use error::{MaterializeError, MaterializeErrorKind};
 pub use ledger::AccountSink;
+pub use populate::{PopulateArgs, PopulateReport, SchemaArg};
 pub use prove::{Located, Proved, prove_staged};

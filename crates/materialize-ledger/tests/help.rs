@@ -12,7 +12,7 @@ fn help(name: &str) -> String {
 
 #[test]
 fn help_texts() {
-    for name in ["staged"] {
+    for name in ["staged", "populate"] {
         insta::assert_snapshot!(name, help(name));
     }
 }

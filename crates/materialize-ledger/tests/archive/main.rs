@@ -15,5 +15,6 @@ mod damage;
 mod errors;
 mod every_row;
 mod generated;
+mod populate;
 mod reference;
 mod support;
