@@ -54,7 +54,7 @@ const ROWS: &str = "\
     LEFT JOIN timing_info g ON g.id = a.timing_id \
     ORDER BY a.ledger_index";
 
-/// One block as a branch of its own.
+/// A branch of one block, for [`ROWS`].
 const ALONE: &str = "WITH up (id, height) AS (SELECT id, height FROM blocks WHERE id = $1)";
 
 /// The permissions' columns in the order of [`Permissions`].
@@ -89,19 +89,19 @@ impl<'a> AccountStream<'a> {
         block: &ArchiveBlock,
         era: Era,
     ) -> Result<Self, ArchiveError> {
-        Self::start(archive, block, era, UP)
+        Self::open_among(archive, block, era, UP)
     }
 
-    /// The same for the rows of the block alone.
-    pub(crate) fn open_rows(
+    /// The rows that the block itself has: what it touched, as it left it.
+    pub(crate) fn of_block(
         archive: &'a mut Archive,
         block: &ArchiveBlock,
         era: Era,
     ) -> Result<Self, ArchiveError> {
-        Self::start(archive, block, era, ALONE)
+        Self::open_among(archive, block, era, ALONE)
     }
 
-    fn start(
+    fn open_among(
         archive: &'a mut Archive,
         block: &ArchiveBlock,
         era: Era,

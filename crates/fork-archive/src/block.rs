@@ -111,7 +111,7 @@ pub struct ArchiveBlock {
 }
 
 /// The columns of [`ArchiveBlock`], in the order [`ArchiveBlock::read`] takes them.
-const BLOCK_COLUMNS: &str = "\
+pub(crate) const BLOCK_COLUMNS: &str = "\
     SELECT b.id, b.parent_id, b.state_hash, b.parent_hash, b.height, \
       b.global_slot_since_hard_fork, b.global_slot_since_genesis, b.timestamp, b.ledger_hash, \
       s.value, b.total_currency, b.chain_status, v.transaction, \
@@ -174,6 +174,19 @@ impl ArchiveBlock {
     pub(crate) fn of_id(client: &mut Client, id: i64) -> Result<Option<Self>, ArchiveError> {
         let sql = format!("{BLOCK_COLUMNS}WHERE b.id = $1");
         Ok(Self::query(client, &sql, &id.to_string())?.pop())
+    }
+
+    pub(crate) fn query_all(
+        client: &mut Client,
+        sql: &str,
+        parameters: &[&str],
+    ) -> Result<Vec<Self>, ArchiveError> {
+        let mut blocks = Vec::new();
+        client.query("read blocks", sql, parameters, &mut |row| {
+            blocks.push(Self::read(row)?);
+            Ok(())
+        })?;
+        Ok(blocks)
     }
 
     pub(crate) fn siblings(client: &mut Client, block: &Self) -> Result<Vec<Self>, ArchiveError> {

@@ -19,7 +19,7 @@ impl Archive {
         block: &ArchiveBlock,
         era: Era,
     ) -> Result<AccountStream<'_>, ArchiveError> {
-        AccountStream::open_rows(self, block, era)
+        AccountStream::of_block(self, block, era)
     }
 
     /// Other blocks of the same height, by state hash; at most 16.

@@ -57,6 +57,14 @@ pub enum ArchiveErrorKind {
         /// What came.
         what: String,
     },
+    /// More of something than there can be.
+    #[error("there are more than {max} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many are taken.
+        max: u64,
+    },
     /// A message beyond any limit.
     #[error("{server} sent a message of {bytes} bytes, at most {max} are read")]
     MessageTooLong {
@@ -217,6 +225,7 @@ impl Fault for ArchiveError {
             },
             ArchiveErrorKind::Protocol { .. }
             | ArchiveErrorKind::MessageTooLong { .. }
+            | ArchiveErrorKind::TooMany { .. }
             | ArchiveErrorKind::Authentication { .. }
             | ArchiveErrorKind::Schema { .. }
             | ArchiveErrorKind::ProtocolVersion { .. }
@@ -271,6 +280,7 @@ impl Fault for ArchiveError {
             ArchiveErrorKind::Refused { .. }
             | ArchiveErrorKind::Protocol { .. }
             | ArchiveErrorKind::MessageTooLong { .. }
+            | ArchiveErrorKind::TooMany { .. }
             | ArchiveErrorKind::Value { .. } => return None,
         };
         Some(hint.to_owned())

@@ -21,8 +21,11 @@ mod branch;
 pub mod client;
 mod clues;
 mod error;
+mod list;
 mod populate;
 mod schema;
+mod search;
+mod transactions;
 mod uri;
 mod zkapp;
 
@@ -31,6 +34,11 @@ pub use archive::{Archive, Limits, Listed};
 pub use block::{ArchiveBlock, BlockChoice, ChainStatus, EpochRow};
 pub use branch::{Branch, BranchBreak};
 pub use error::{ArchiveError, ArchiveErrorKind};
+pub use list::{LISTED_BLOCKS_MAX, ListedBlock, WINDOW_BLOCKS_MAX, Window};
 pub use populate::{Populate, PopulateError};
 pub use schema::Schema;
+pub use search::SnarkedRange;
+pub use transactions::{
+    AccountName, BlockChanges, Credit, TRANSACTIONS_MAX, Transaction, TransactionKind,
+};
 pub use uri::{ArchiveUri, UriError};

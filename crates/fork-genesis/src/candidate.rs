@@ -10,6 +10,7 @@ use fork_types::document::{Check, ClaimedRoot, SlotMeaning};
 use fork_types::{Amount, Class, EpochSeed, Fault, LedgerHash, Role, SlotSinceGenesis, StateHash};
 use serde::Serialize;
 
+use crate::archive::ArchiveFacts;
 use crate::block::{BlockProblem, ForkBlockFacts};
 use crate::config::PreforkConfig;
 use crate::fork_config::ForkConfigFacts;
@@ -18,6 +19,7 @@ use crate::network::Network;
 use crate::replayer::ReplayerFacts;
 use crate::schedule::Schedule;
 
+mod archive_checks;
 mod block_checks;
 mod ledger_checks;
 mod network_checks;
@@ -31,6 +33,8 @@ pub const BY_BLOCK: &str = "block";
 pub const BY_FORK_CONFIG: &str = "fork-config";
 /// Name of the replayer output.
 pub const BY_REPLAYER: &str = "replayer-output";
+/// Name of an archive database.
+pub const BY_ARCHIVE: &str = "archive";
 /// Name of what was computed from the accounts.
 pub const BY_ACCOUNTS: &str = "accounts";
 /// Name of the network file.
@@ -47,6 +51,8 @@ pub enum Import<'a> {
     ForkConfig(&'a ForkConfigFacts),
     /// A replayer output, which has neither height nor slot.
     Replayer(&'a ReplayerFacts),
+    /// The database of an archive, which has all of the block but its state hash's parts.
+    Archive(&'a ArchiveFacts),
 }
 
 /// What was computed from the accounts of one ledger.
@@ -202,6 +208,7 @@ impl<'a> Import<'a> {
         match self {
             Self::ForkConfig(_) => BY_FORK_CONFIG,
             Self::Replayer(_) => BY_REPLAYER,
+            Self::Archive(_) => BY_ARCHIVE,
         }
     }
 
@@ -211,6 +218,7 @@ impl<'a> Import<'a> {
         match self {
             Self::ForkConfig(facts) => facts.ledger(role),
             Self::Replayer(facts) => facts.ledger(role),
+            Self::Archive(facts) => facts.ledger(role),
         }
     }
 
@@ -218,6 +226,7 @@ impl<'a> Import<'a> {
         match self {
             Self::ForkConfig(facts) => facts.fork.state_hash,
             Self::Replayer(facts) => facts.fork_state_hash,
+            Self::Archive(facts) => facts.state_hash,
         }
     }
 
@@ -225,6 +234,7 @@ impl<'a> Import<'a> {
         let epochs = match self {
             Self::ForkConfig(facts) => &facts.epochs,
             Self::Replayer(facts) => &facts.epochs,
+            Self::Archive(facts) => return [facts.staking_seed, facts.next_seed],
         };
         [epochs.staking_seed, epochs.next_seed]
     }
@@ -233,6 +243,7 @@ impl<'a> Import<'a> {
         match self {
             Self::ForkConfig(facts) => &facts.warnings,
             Self::Replayer(facts) => &facts.warnings,
+            Self::Archive(facts) => &facts.warnings,
         }
     }
 }
@@ -287,6 +298,7 @@ pub fn compare(evidence: &Evidence<'_>) -> Comparison {
     block_checks::identity(evidence, &mut report);
     block_checks::self_consistency(evidence, &mut report);
     let slot_meaning = block_checks::slot(evidence, &mut report);
+    archive_checks::all(evidence, &mut report);
     ledger_checks::seeds(evidence, &mut report);
     ledger_checks::roots(evidence, &mut report);
     ledger_checks::currency(evidence, &mut report);
@@ -297,6 +309,7 @@ pub fn compare(evidence: &Evidence<'_>) -> Comparison {
         (Some(Import::ForkConfig(facts)), SlotMeaning::ForkBlock) => {
             Some(facts.fork.global_slot_since_genesis)
         }
+        (Some(Import::Archive(facts)), _) => Some(facts.global_slot_since_genesis),
         _ => None,
     };
     let block_slot = evidence

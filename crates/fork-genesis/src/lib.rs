@@ -23,6 +23,7 @@
     )
 )]
 
+pub mod archive;
 pub mod block;
 pub mod candidate;
 pub mod chain_id;

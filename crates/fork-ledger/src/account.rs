@@ -122,6 +122,25 @@ pub struct Vesting {
 }
 
 impl Vesting {
+    /// Balance in nanomina that must stay at `slot` since genesis. From the slot on at which it is 0,
+    /// the next transaction that looks at the schedule removes it.
+    ///
+    /// Source: MinaProtocol/mina `src/lib/mina_base/account.ml` (`min_balance_at_slot`).
+    #[must_use]
+    pub fn minimum_balance_at(&self, slot: SlotSinceGenesis) -> u64 {
+        let initial = self.initial_minimum_balance.nanomina();
+        let Some(since_cliff) = slot.get().checked_sub(self.cliff_time.get()) else {
+            return initial;
+        };
+        let after_cliff = initial.saturating_sub(self.cliff_amount.nanomina());
+        // A period of 0, which no transaction can set, releases everything at once.
+        let Some(periods) = since_cliff.checked_div(self.vesting_period.get()) else {
+            return 0;
+        };
+        let released = u64::from(periods).saturating_mul(self.vesting_increment.nanomina());
+        after_cliff.saturating_sub(released)
+    }
+
     /// The numbers an untimed account is hashed with (its flag is off).
     pub const UNTIMED: Self = Self {
         initial_minimum_balance: Amount::ZERO,

@@ -16,4 +16,5 @@ pub mod json;
 pub mod merkle;
 pub mod migrate;
 pub mod packing;
+pub mod receipt;
 pub mod verification_key;

@@ -11,6 +11,7 @@
 //! o1-labs/mina-rust `ledger/src/tree_version.rs`.
 
 mod root_builder;
+mod sparse;
 mod subtrees;
 
 use std::sync::OnceLock;
@@ -23,6 +24,7 @@ use crate::hash::empty_account_hash;
 use crate::packing::field_bytes;
 
 pub use root_builder::RootBuilder;
+pub use sparse::{SparseTree, SparseTreeBuilder};
 pub use subtrees::{Subtrees, root_of_subtrees};
 
 /// Nodes that one thread hashes at a time: enough for the lanes of any kernel, small enough to
@@ -44,12 +46,19 @@ pub enum MerkleError {
         /// Leaves it should hold (of a stream: at least).
         leaves: u64,
     },
+    /// A leaf of a [`SparseTree`] that was not asked for when it was built.
+    #[error("leaf {index} is not kept")]
+    NotKept {
+        /// The leaf.
+        index: u64,
+    },
 }
 
 impl Fault for MerkleError {
     fn class(&self) -> Class {
         match self {
             Self::TooManyLeaves { .. } => Class::BadInput,
+            Self::NotKept { .. } => Class::Internal,
         }
     }
 }

@@ -129,7 +129,10 @@ mod capture;
 mod image;
 mod shard;
 
-pub use archive::{ArchiveLedgerDocument, ArchiveSource, ArchivedBlock};
+pub use archive::{
+    ArchiveBlocksDocument, ArchiveCandidateDocument, ArchiveLedgerDocument, ArchiveSource,
+    ArchivedBlock, ArchivedLedger, ArchivedPrefix, LedgerBlock, ListedArchiveBlock,
+};
 
 pub use image::{ImageAttachment, ImageBase, ImageDocument};
 pub use shard::{ShardAudit, ShardDocument, ShardLedger};

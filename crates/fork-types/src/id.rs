@@ -426,6 +426,46 @@ opaque_hash! {
     PendingCoinbaseAux, 0x0F, "pending coinbase aux hash"
 }
 
+/// Memo of a command (`E4…`): 34 bytes, of which the first two say kind and length.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Memo([u8; Self::BYTES]);
+
+impl Memo {
+    /// Base58check version byte.
+    pub const VERSION: u8 = 0x14;
+
+    /// Bytes of a memo.
+    pub const BYTES: usize = 34;
+
+    /// Wraps the bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, as they are hashed.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// The base58check text, without a heap allocation.
+    #[must_use]
+    pub fn text(&self) -> IdText {
+        encode_id(Self::VERSION, &self.0)
+    }
+}
+
+impl FromStr for Memo {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        decode_id("memo", Self::VERSION, text).map(Self)
+    }
+}
+
+text_impls!(Memo);
+
 /// A compressed public key (`B62…`): the x coordinate and the parity of y.
 ///
 /// That the point is on the curve is not checked: hashing does not need it, and the empty account

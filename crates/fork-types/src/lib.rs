@@ -27,7 +27,7 @@ pub use compression::{Compression, CompressionError};
 pub use era::{Era, EraError, Role};
 pub use fault::{Class, Fault};
 pub use id::{
-    EpochSeed, FieldBytes, IdError, IdText, LedgerHash, PublicKey, ReceiptChainHash, StateHash,
-    TokenId,
+    EpochSeed, FieldBytes, IdError, IdText, LedgerHash, Memo, PublicKey, ReceiptChainHash,
+    StateHash, TokenId,
 };
 pub use slot::{SlotSinceGenesis, SlotSinceHardFork, SlotSpan};

@@ -5,7 +5,9 @@ use fork_types::{LedgerHash, StateHash};
 use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerResult};
 
 use crate::archive::ArchiveArgs;
+use crate::candidate::CandidateArgs;
 use crate::populate::PopulateArgs;
+use crate::snarked::SnarkedArgs;
 
 /// Take any ledger at any block from an archive database, proved by its root
 #[derive(Clone, Debug, Parser)]
@@ -34,6 +36,21 @@ pub enum Command {
     /// psql: it refuses a block that is not there or has another root, changes no row that is there,
     /// and may be run again. Afterwards `staged` proves the block without --genesis-accounts.
     Populate(Box<PopulateArgs>),
+
+    /// Write a ledger known by its root, such as an epoch ledger
+    ///
+    /// Epoch ledgers are snarked ledgers: mostly the staged ledger of some block, and else the ledger
+    /// after a part of a block's transactions, which is then put together. Nothing appears at --output
+    /// unless its root is the one asked for. Ends with exit code 3 when the archive has no trace of
+    /// it, with 4 when the blocks it lies in do not give it.
+    Snarked(Box<SnarkedArgs>),
+    /// Write the candidate of a fork block: its three ledgers, seeds and facts
+    ///
+    /// The directory is one like `dump-candidates import` writes, and every later step takes it. Each
+    /// ledger is proved by its own root. When an epoch ledger is not in the archive the exit code is
+    /// 3, the message says which root is missing and where the ledger must lie, and nothing is left:
+    /// a candidate has three ledgers. --staking-ledger and --next-ledger complete it.
+    Candidate(Box<CandidateArgs>),
 }
 
 /// What `staged` takes.
@@ -85,6 +102,8 @@ impl Worker for Args {
         match &self.command {
             Command::Staged(staged) => &staged.reporting,
             Command::Populate(populate) => &populate.reporting,
+            Command::Snarked(snarked) => &snarked.reporting,
+            Command::Candidate(candidate) => &candidate.reporting,
         }
     }
 
@@ -97,6 +116,14 @@ impl Worker for Args {
             Command::Populate(populate) => {
                 let report = populate.run(context)?;
                 context.emit(&populate.summary(&report), &report)?;
+            }
+            Command::Snarked(snarked) => {
+                let document = snarked.run(context)?;
+                context.emit(&snarked.summary(&document), &document)?;
+            }
+            Command::Candidate(candidate) => {
+                let (document, origins) = candidate.run(context)?;
+                context.emit(&candidate.summary(&document, &origins), &document)?;
             }
         }
         Ok(())

@@ -163,6 +163,36 @@ pub enum MaterializeErrorKind {
     /// More accounts than the tree has room for.
     #[error("the ledger has no root")]
     Merkle(#[from] MerkleError),
+    /// A ledger known by its root, or a candidate.
+    #[error(transparent)]
+    Wanted(#[from] crate::wanted::WantedError),
+    /// What the archive and other sources say does not fit together.
+    #[error(transparent)]
+    Contradiction(#[from] fork_genesis::candidate::ContradictionError),
+    /// A network file that cannot be used.
+    #[error("network `{name}`")]
+    Network {
+        /// File or name.
+        name: String,
+        /// What is wrong.
+        source: fork_genesis::network::NetworkError,
+    },
+    /// A block file that cannot be read.
+    #[error("the block {name}")]
+    Block {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: Box<fork_genesis::block::BlockError>,
+    },
+    /// An account list that cannot be read.
+    #[error("the accounts of {file} cannot be read")]
+    List {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: StreamError<ListedAccountError>,
+    },
     /// Nothing says which block.
     #[error("none of --state-hash, --height and --ledger-hash is given")]
     NoBlock,
@@ -175,6 +205,11 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::File(error) => error.class(),
             MaterializeErrorKind::Input(error) => error.class(),
             MaterializeErrorKind::Base { source, .. } => source.class(),
+            MaterializeErrorKind::Wanted(error) => error.class(),
+            MaterializeErrorKind::Contradiction(error) => error.class(),
+            MaterializeErrorKind::Network { source, .. } => source.class(),
+            MaterializeErrorKind::Block { source, .. } => source.class(),
+            MaterializeErrorKind::List { source, .. } => source.class(),
             MaterializeErrorKind::BaseConfig { source, .. } => match source {
                 StreamError::Read { .. } => Class::Environment,
                 _ => Class::BadInput,
@@ -199,7 +234,12 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Archive(error) => error.hint(),
             MaterializeErrorKind::File(error) => error.hint(),
             MaterializeErrorKind::Input(error) => error.hint(),
-            MaterializeErrorKind::Base { source, .. } => source.hint(),
+            MaterializeErrorKind::Base { source, .. }
+            | MaterializeErrorKind::List { source, .. } => source.hint(),
+            MaterializeErrorKind::Wanted(error) => error.hint(),
+            MaterializeErrorKind::Contradiction(error) => error.hint(),
+            MaterializeErrorKind::Network { source, .. } => source.hint(),
+            MaterializeErrorKind::Block { source, .. } => source.hint(),
             MaterializeErrorKind::Store(error) => error.hint(),
             MaterializeErrorKind::Populate(error) => error.hint(),
             MaterializeErrorKind::NoSchema { .. } => Some(

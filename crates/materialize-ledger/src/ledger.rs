@@ -1,5 +1,6 @@
 //! One ledger: from the archive, through the hashes, into a list.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -9,7 +10,7 @@ use fork_fs::{AtomicFile, FsError, HashingWriter, Operation};
 use fork_ledger::account::Account;
 use fork_ledger::batch::LeafHasher;
 use fork_ledger::json::write_account_json;
-use fork_ledger::merkle::{RootBuilder, ledger_hash};
+use fork_ledger::merkle::{MerkleError, RootBuilder, SparseTreeBuilder, ledger_hash};
 use fork_types::document::FileRef;
 use fork_types::{Era, LedgerHash, TokenId};
 use fork_worker::Progress;
@@ -47,6 +48,55 @@ pub(crate) struct Materialized {
     pub(crate) repeats: Leaves,
     /// The list, when it was written.
     pub(crate) file: Option<FileRef>,
+    /// What was picked out on the way.
+    pub(crate) picked: Option<Picked>,
+}
+
+/// Accounts and nodes that are kept while a ledger goes by.
+pub(crate) struct Picked {
+    wanted: BTreeSet<u64>,
+    /// The accounts at the wanted leaves.
+    pub(crate) accounts: BTreeMap<u64, Account>,
+    /// The tree, in which the wanted leaves can change.
+    pub(crate) tree: SparseTreeBuilder,
+}
+
+impl Picked {
+    /// Keeps the accounts at these leaves.
+    pub(crate) fn new(era: Era, wanted: BTreeSet<u64>) -> Self {
+        Self {
+            tree: SparseTreeBuilder::new(era, era.depth(), wanted.clone()),
+            wanted,
+            accounts: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, first: u64, accounts: &[Account], leaves: &[Fp]) -> Result<(), MerkleError> {
+        self.tree.extend_from_slice(leaves)?;
+        let end = first + accounts.len() as u64;
+        for leaf in self.wanted.range(first..end) {
+            let place = usize::try_from(leaf - first).unwrap_or(usize::MAX);
+            if let Some(account) = accounts.get(place) {
+                self.accounts.insert(*leaf, account.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is done with a ledger beside computing its root.
+#[derive(Default)]
+pub(crate) struct Extras<'a> {
+    /// The genesis accounts, where the archive has none.
+    pub(crate) base: Option<Base>,
+    /// Where the list goes.
+    pub(crate) output: Option<(&'a Path, &'a str)>,
+    /// What else takes its accounts.
+    pub(crate) sink: Option<&'a mut dyn AccountSink>,
+    /// What is kept of it.
+    pub(crate) picked: Option<Picked>,
+    /// Accounts that take the places of those of the archive, or follow the last one.
+    pub(crate) changes: BTreeMap<u64, Account>,
 }
 
 /// How many leaves, and the first of them.
@@ -112,17 +162,23 @@ pub(crate) fn materialize(
     output: Option<(&Path, &str)>,
     progress: &Progress,
 ) -> Result<Materialized, MaterializeError> {
-    let era = archive.era(block)?;
-    let mut list = output
-        .map(|(directory, name)| ListFile::create(directory, name))
-        .transpose()?;
-    let sink = list.as_mut().map(|list| list as &mut dyn AccountSink);
-    let mut ledger = gather(archive, block, era, base, sink, progress)?;
-    ledger.file = match list {
-        Some(list) if ledger.root.is_some() => Some(list.finish()?),
-        _ => None,
+    let extras = Extras {
+        base,
+        output,
+        ..Extras::default()
     };
-    Ok(ledger)
+    materialize_with(archive, block, extras, progress)
+}
+
+/// As [`materialize`], with more to do on the way.
+pub(crate) fn materialize_with(
+    archive: &mut Archive,
+    block: &ArchiveBlock,
+    extras: Extras<'_>,
+    progress: &Progress,
+) -> Result<Materialized, MaterializeError> {
+    let era = archive.era(block)?;
+    materialize_as(archive, block, era, extras, progress)
 }
 
 /// The same under the rules of any era, into any sink.
@@ -131,22 +187,25 @@ pub(crate) fn gather(
     block: &ArchiveBlock,
     era: Era,
     base: Option<Base>,
-    list: Option<&mut dyn AccountSink>,
+    sink: Option<&mut dyn AccountSink>,
     progress: &Progress,
 ) -> Result<Materialized, MaterializeError> {
-    let mut builder = Builder {
-        era,
-        hasher: LeafHasher::new(era),
-        root: RootBuilder::new(era, era.depth()),
-        list,
+    let extras = Extras {
         base,
-        next: 0,
-        waiting: Vec::new(),
-        total: 0,
-        from_list: 0,
-        holes: Leaves::default(),
-        repeats: Leaves::default(),
+        sink,
+        ..Extras::default()
     };
+    materialize_as(archive, block, era, extras, progress)
+}
+
+fn materialize_as(
+    archive: &mut Archive,
+    block: &ArchiveBlock,
+    era: Era,
+    extras: Extras<'_>,
+    progress: &Progress,
+) -> Result<Materialized, MaterializeError> {
+    let mut builder = Builder::new(era, extras)?;
     let mut stream = archive.accounts_as(block, era)?;
     // The server and the decoding of its rows on one thread, hashing and printing on all others.
     std::thread::scope(|scope| {
@@ -171,11 +230,12 @@ pub(crate) fn gather(
 }
 
 /// A ledger being put together.
-struct Builder<'l> {
+pub(crate) struct Builder<'a> {
     era: Era,
     hasher: LeafHasher,
     root: RootBuilder,
-    list: Option<&'l mut dyn AccountSink>,
+    list: Option<ListFile>,
+    sink: Option<&'a mut dyn AccountSink>,
     base: Option<Base>,
     /// The next leaf.
     next: u64,
@@ -185,9 +245,42 @@ struct Builder<'l> {
     from_list: u64,
     holes: Leaves,
     repeats: Leaves,
+    picked: Option<Picked>,
+    changes: BTreeMap<u64, Account>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    pub(crate) fn new(era: Era, extras: Extras<'a>) -> Result<Self, MaterializeError> {
+        let list = extras
+            .output
+            .map(|(directory, name)| ListFile::create(directory, name))
+            .transpose()?;
+        Ok(Self {
+            era,
+            hasher: LeafHasher::new(era),
+            root: RootBuilder::new(era, era.depth()),
+            list,
+            sink: extras.sink,
+            base: extras.base,
+            next: 0,
+            waiting: Vec::new(),
+            total: 0,
+            from_list: 0,
+            holes: Leaves::default(),
+            repeats: Leaves::default(),
+            picked: extras.picked,
+            changes: extras.changes,
+        })
+    }
+
+    /// Takes accounts that follow the last one, from elsewhere than an archive.
+    pub(crate) fn append(&mut self, accounts: Vec<Account>) -> Result<(), MaterializeError> {
+        for account in accounts {
+            self.push(account);
+        }
+        self.flush()
+    }
+
     fn take(&mut self, batch: Vec<ArchivedAccount>) -> Result<(), MaterializeError> {
         for ArchivedAccount { index, account, .. } in batch {
             let index = u64::from(index);
@@ -229,7 +322,8 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, account: Account) {
-        self.waiting.push(account);
+        let changed = self.changes.remove(&self.next);
+        self.waiting.push(changed.unwrap_or(account));
         self.next += 1;
     }
 
@@ -249,6 +343,9 @@ impl Builder<'_> {
             .hash_as(self.era, &accounts)
             .map_err(|source| MaterializeErrorKind::Hash { first, source })?;
         self.root.extend_from_slice(&leaves)?;
+        if let Some(picked) = &mut self.picked {
+            picked.take(first, &accounts, &leaves)?;
+        }
         self.total += accounts
             .iter()
             .filter(|account| account.token_id == TokenId::DEFAULT)
@@ -256,15 +353,28 @@ impl Builder<'_> {
             .sum::<u128>();
         if let Some(list) = &mut self.list {
             list.write(&accounts)?;
-            list.take_leaves(&leaves);
+        }
+        if let Some(sink) = &mut self.sink {
+            sink.write(&accounts)?;
+            sink.take_leaves(&leaves);
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Materialized, MaterializeError> {
+    pub(crate) fn finish(mut self) -> Result<Materialized, MaterializeError> {
         self.fill(None)?;
+        // What is left of the changes is new accounts.
+        while let Some((index, account)) = self.changes.pop_first() {
+            self.holes.add(self.next, index);
+            self.next = self.next.max(index);
+            self.push(account);
+        }
         self.flush()?;
         let is_whole = self.is_whole();
+        let file = match self.list {
+            Some(list) if is_whole => Some(list.finish()?),
+            _ => None,
+        };
         Ok(Materialized {
             leaves: self.next,
             root: is_whole.then(|| ledger_hash(self.root.finish())),
@@ -272,7 +382,8 @@ impl Builder<'_> {
             from_list: self.from_list,
             holes: self.holes,
             repeats: self.repeats,
-            file: None,
+            file,
+            picked: self.picked,
         })
     }
 }

@@ -10,16 +10,24 @@
 mod archive;
 mod args;
 mod base;
+mod candidate;
 mod causes;
 mod error;
+mod find;
 mod ledger;
 mod populate;
+mod prefix;
 mod prove;
+mod snarked;
 mod staged;
+mod wanted;
 
 pub use archive::ArchiveArgs;
 pub use args::{Args, Command, StagedArgs};
+pub use candidate::CandidateArgs;
 pub use error::{MaterializeError, MaterializeErrorKind};
 pub use ledger::AccountSink;
 pub use populate::{PopulateArgs, PopulateReport, SchemaArg};
 pub use prove::{Located, Proved, prove_staged};
+pub use snarked::SnarkedArgs;
+pub use wanted::{NotFound, WantedError};

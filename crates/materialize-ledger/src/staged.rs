@@ -81,6 +81,7 @@ impl StagedArgs {
                 genesis_state_hash: branch.genesis.state_hash,
             },
             root: block.ledger_hash,
+            inside: None,
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
             genesis_accounts: base.as_ref().map(|base| base.source().clone()),

@@ -53,7 +53,7 @@ fn graph_is_the_rfc_s_with_the_config_after_the_migrations() {
             "package-deb <- generate-network-config",
             "package-image <- package-deb",
             "verify-package <- import package-deb",
-            "verify-image <- import package-image",
+            "verify-image <- import package-image verify-package",
             "manifest <- import migrate-ledgers generate-network-config package-deb package-image \
              verify-package verify-image",
             "facts <- manifest",

@@ -140,7 +140,7 @@ fn read_and_compare(
     scratch: &Path,
 ) -> Result<(Found, Option<String>), String> {
     let (subject, unpacked) =
-        Subject::read(args, network, scratch).map_err(|error| error.full_text())?;
+        Subject::read(args, network, scratch, true).map_err(|error| error.full_text())?;
     let here = here?;
     let (config_path, config) = facts::config(&subject, network);
     let chosen = ledgers::choose(&subject, config.as_ref().ok(), target);

@@ -66,6 +66,11 @@ pub struct Args {
     #[arg(long, value_name = "REF")]
     pub against: Option<AgainstRef>,
 
+    /// Report on the package that the image was made from, a directory that this command wrote:
+    /// ledgers whose files are here to the byte are not examined again
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["against", "daemon", "exports"])]
+    pub package_report: Option<PathBuf>,
+
     /// Whether to look for the mistake behind a root that is wrong
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub explain: Explain,

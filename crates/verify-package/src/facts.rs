@@ -16,6 +16,7 @@ use crate::config::ConfigView;
 use crate::converted::Converted;
 use crate::daemon::NodeFacts;
 use crate::dpkg::DpkgFacts;
+use crate::earlier::{Earlier, Here};
 use crate::error::VerifyError;
 use crate::ledgers::{self, Examination, LedgerFacts};
 use crate::reference::Reference;
@@ -59,6 +60,8 @@ pub struct Facts {
     /// The comparison with the daemon's package it was converted from, or why there is none; absent
     /// when none was named.
     pub converted: Option<Result<Converted, String>>,
+    /// The report on the package that this was made from; absent when none was named.
+    pub earlier: Option<Earlier>,
     /// A second package beside this one; absent when none was named.
     pub comparison: Option<ReportComparison>,
 }
@@ -106,8 +109,13 @@ impl Facts {
     ) -> Result<Self, VerifyError> {
         let network = reference.network.package_name().to_owned();
         let (kind, _) = Subject::describe(&args.subject);
+        let mut earlier = args
+            .package_report
+            .as_deref()
+            .map(Earlier::read)
+            .transpose()?;
         let (subject, candidate_files) = rayon::join(
-            || Subject::read(&args.subject, &network, scratch),
+            || Subject::read(&args.subject, &network, scratch, earlier.is_none()),
             || candidate_files(&reference),
         );
         let (subject, unpacked) = match subject {
@@ -126,7 +134,26 @@ impl Facts {
             }
             Err(_) => unreadable(),
         };
+        let fork_slot = reference.fork_slot.clone().or_else(|| {
+            let slot = config.as_ref().ok()?.number(SLOT_POINTER)?;
+            let by = "the packaged config, which is not independent".to_owned();
+            Some((SlotSinceGenesis::new(slot), by))
+        });
+        let rule = rule(args, &reference, fork_slot.as_ref().map(|(slot, _)| *slot))?;
+        let clocks = Clocks::new(&reference, config.as_ref().ok());
+        let taken_over = earlier.as_mut().and_then(|earlier| {
+            earlier.ledgers(&Here {
+                reference: &reference,
+                subject: &subject,
+                config: &config,
+                config_path: &config_path,
+                chosen: &chosen,
+                rule: rule.as_ref().ok().copied(),
+                times_ms: &clocks.times_ms,
+            })
+        });
         let (subject, chosen, tarballs) = match subject {
+            subject @ Ok(_) if taken_over.is_some() => (subject, chosen, BTreeMap::new()),
             Ok(subject) => match unpack(&subject, unpacked, &chosen, scratch) {
                 Ok(tarballs) => (Ok(subject), chosen, tarballs),
                 Err(problem) => (Err(problem), unreadable(), BTreeMap::new()),
@@ -135,24 +162,16 @@ impl Facts {
         };
         stages.end("unpack");
 
-        let fork_slot = reference.fork_slot.clone().or_else(|| {
-            let slot = config.as_ref().ok()?.number(SLOT_POINTER)?;
-            let by = "the packaged config, which is not independent".to_owned();
-            Some((SlotSinceGenesis::new(slot), by))
-        });
-        let rule = rule(args, &reference, fork_slot.as_ref().map(|(slot, _)| *slot))?;
-        let clocks = Clocks::new(&reference, config.as_ref().ok());
-        let ledgers = ledgers::examine(
-            &Examination {
+        let ledgers = taken_over.unwrap_or_else(|| {
+            let examination = Examination {
                 config: config.as_ref().ok(),
                 tarballs: &tarballs,
                 reference: &reference,
                 rule: rule.as_ref().ok().copied(),
                 clocks: &clocks,
-            },
-            &chosen,
-            args.store_reading,
-        );
+            };
+            ledgers::examine(&examination, &chosen, args.store_reading)
+        });
         stages.end("ledgers");
         let comparison = args.against.as_ref().map(|against| {
             let here = subject.as_ref().map_err(Clone::clone);
@@ -188,6 +207,7 @@ impl Facts {
             ledgers,
             node: NodeFacts::default(),
             times_ms: clocks.times_ms,
+            earlier,
             comparison,
         })
     }

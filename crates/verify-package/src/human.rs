@@ -143,6 +143,9 @@ fn facts(text: &mut String, report: &ReportDocument) {
     for one in &facts.ledgers {
         ledger(text, one);
     }
+    if let Some(earlier) = &report.package_report {
+        labelled(text, "examined", &earlier.sentence());
+    }
     text.push('\n');
 }
 

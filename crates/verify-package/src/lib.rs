@@ -33,6 +33,7 @@ mod converted;
 mod daemon;
 mod differences;
 mod dpkg;
+mod earlier;
 mod error;
 mod explain;
 mod facts;

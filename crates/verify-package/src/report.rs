@@ -65,6 +65,9 @@ pub struct ReportDocument {
     /// The running node that the package was compared with; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<ReportNode>,
+    /// The report on the package that this was made from; absent when none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_report: Option<ReportEarlier>,
     /// A second package beside this one; absent when none was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<ReportComparison>,
@@ -97,6 +100,36 @@ pub struct ReportSubject {
     /// SHA-256 of the file, when it is one; of the manifest, when it is an OCI layout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+/// A report on the package that something was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportEarlier {
+    /// What it is about.
+    pub subject: ReportSubject,
+    /// SHA-256 of its document.
+    pub report_sha256: String,
+    /// Why it was of no use and everything was examined again; absent when its findings about the
+    /// ledgers were taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+impl ReportEarlier {
+    /// What came of it, in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let ReportSubject { kind, name, .. } = &self.subject;
+        match &self.why_not {
+            None => format!(
+                "config and ledger tarballs are, to the byte, those of the {kind} {name}; the ledgers were examined there, and not again"
+            ),
+            Some(why) => format!(
+                "the report on the {kind} {name} is not about these ledgers, so they were examined again: {why}"
+            ),
+        }
+    }
 }
 
 /// One check.

@@ -214,8 +214,8 @@ impl Entry {
 }
 
 impl Subject {
-    /// Reads whichever form the command line names; copies and unpacked files go to `scratch`. Gives
-    /// the ledgers' tarballs, unpacked, by path: all of a package that has three.
+    /// Reads whichever form the command line names; copies and unpacked files go to `scratch`. If it
+    /// `unpacks`, it gives the ledgers' tarballs, unpacked, by path: all of a package that has three.
     ///
     /// # Errors
     ///
@@ -224,8 +224,9 @@ impl Subject {
         args: &SubjectArgs,
         network: &str,
         scratch: &Path,
+        unpacks: bool,
     ) -> Result<(Self, BTreeMap<String, TarballFacts>), SubjectError> {
-        let tasks = Tasks::new(scratch);
+        let tasks = Tasks::new(scratch, unpacks);
         let mut sha256 = None;
         let read = rayon::scope(|scope| {
             let is_small = |path: &&PathBuf| {

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use fork_fs::StagedDir;
-use fork_types::document::{Document, RuleRef};
+use fork_types::document::Document;
 use fork_worker::{Context, ReportingArgs, Stages, Worker, WorkerResult, peak_memory_bytes};
 
 use crate::args::{Args, Explain};
 use crate::checks::{CHECKS, Finding};
 use crate::claims;
 use crate::daemon::{self, NodeFacts};
+use crate::earlier::{Earlier, rule_ref};
 use crate::error::VerifyError;
 use crate::explain::explain;
 use crate::facts::Facts;
@@ -65,6 +66,10 @@ pub fn verify(args: &Args, context: &Context) -> Result<ReportDocument, VerifyEr
         .flat_map(|table| table.iter())
         .filter(|check| check.is_about(&facts))
         .map(|check| {
+            let earlier = facts.earlier.as_ref();
+            if let Some(taken_over) = earlier.and_then(|earlier| earlier.check(check.id)) {
+                return taken_over;
+            }
             let started = Instant::now();
             let finding = (check.run)(&facts);
             let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -182,6 +187,8 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
     if facts.converted.is_some() {
         claims::of_converted(&mut proved, &mut not_proved);
     }
+    let earlier = facts.earlier.as_ref();
+    let taken_over = earlier.and_then(Earlier::report);
     ReportDocument {
         format: ReportDocument::FORMAT.to_owned(),
         version: ReportDocument::VERSION,
@@ -196,13 +203,7 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         },
         network: facts.reference.network.name.clone(),
         candidate_sha256: facts.reference.candidate_sha256.clone(),
-        rule: facts.rule.as_ref().ok().map(|rule| RuleRef {
-            name: rule.name().to_owned(),
-            from: rule.source(),
-            to: rule.target(),
-            fork_slot: rule.fork_slot(),
-            variant: rule.name().split_once('/').map(|(_, name)| name.to_owned()),
-        }),
+        rule: facts.rule.as_ref().ok().map(rule_ref),
         fork_slot_by: facts.fork_slot.as_ref().map(|(_, by)| by.clone()),
         roots,
         chain_id: crate::checks::chain_id(facts).map(|inputs| inputs.summary()),
@@ -214,8 +215,9 @@ fn report(args: &Args, facts: &Facts, checks: Vec<ReportCheck>) -> ReportDocumen
         not_proved,
         checks,
         daemon: daemon::report(&facts.node),
+        package_report: earlier.map(Earlier::described),
         comparison: facts.comparison.clone(),
-        series: summary::series(facts),
+        series: taken_over.map_or_else(|| summary::series(facts), |one| one.series.clone()),
         explanations: Vec::new(),
         stages_ms: std::collections::BTreeMap::new(),
         peak_memory_bytes: None,

@@ -6,6 +6,8 @@
     clippy::disallowed_methods
 )]
 
+#[path = "untouched/package_report.rs"]
+mod package_report;
 mod support;
 
 use std::fs;

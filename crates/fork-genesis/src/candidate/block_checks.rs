@@ -4,7 +4,7 @@ use fork_types::document::SlotMeaning;
 use fork_types::{SlotSinceGenesis, StateHash};
 
 use super::report::Report;
-use super::{BY_BLOCK, BY_FORK_CONFIG, BY_SCHEDULE, Evidence, Import};
+use super::{BY_ARCHIVE, BY_BLOCK, BY_FORK_CONFIG, BY_SCHEDULE, Evidence, Import};
 use crate::block::{ForkBlockFacts, NameCheck};
 use crate::fork_config::ForkConfigFacts;
 use crate::timestamp::GenesisTimestamp;
@@ -35,25 +35,19 @@ pub(super) fn identity(evidence: &Evidence<'_>, report: &mut Report) {
     }
     let length = evidence.block.map(|block| block.blockchain_length);
     let claimed = match import {
-        Some(Import::ForkConfig(facts)) => Some(facts.fork.blockchain_length),
+        Some(Import::ForkConfig(facts)) => Some((facts.fork.blockchain_length, BY_FORK_CONFIG)),
+        Some(Import::Archive(facts)) => Some((facts.blockchain_length, BY_ARCHIVE)),
         Some(Import::Replayer(_)) | None => None,
     };
     let what = "height of the fork block";
     match (length, claimed) {
         (Some(length), Some(claimed)) => {
-            report.same(
-                "block.length",
-                what,
-                (length, BY_BLOCK),
-                (claimed, BY_FORK_CONFIG),
-            );
+            report.same("block.length", what, (length, BY_BLOCK), claimed);
         }
         (None, _) => report.not_run("block.length", "no block was given"),
         (_, None) => report.not_run("block.length", "no export names the height"),
     }
-    let found = length
-        .map(|length| (length, BY_BLOCK))
-        .or_else(|| claimed.map(|claimed| (claimed, BY_FORK_CONFIG)));
+    let found = length.map(|length| (length, BY_BLOCK)).or(claimed);
     if let Some(found) = found {
         for expected in evidence.expected_lengths {
             let id = "block.expected-length";

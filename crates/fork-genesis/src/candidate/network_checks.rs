@@ -3,13 +3,14 @@
 use std::fmt::Display;
 
 use super::report::Report;
-use super::{BY_BLOCK, BY_NETWORK, BY_PREFORK, BY_SCHEDULE, Evidence};
+use super::{BY_ARCHIVE, BY_BLOCK, BY_NETWORK, BY_PREFORK, BY_SCHEDULE, Evidence, Import};
 use crate::timestamp::GenesisTimestamp;
 
 /// The block against the network file.
 pub(super) fn chain(evidence: &Evidence<'_>, report: &mut Report) {
     let Some(block) = evidence.block else {
         report.not_run("network.block", "no block was given");
+        tx_end(evidence, report);
         return;
     };
     let chain = &evidence.network.chain;
@@ -94,12 +95,20 @@ fn tx_end(evidence: &Evidence<'_>, report: &mut Report) {
         .stop
         .slot_tx_end
         .map(|slot| (slot, BY_NETWORK));
-    let Some(block) = evidence.block else { return };
+    let from_block = evidence
+        .block
+        .map(|block| (block.slot_since_hard_fork, BY_BLOCK));
+    let from_archive = match evidence.import {
+        Some(Import::Archive(facts)) => Some((facts.slot_since_hard_fork, BY_ARCHIVE)),
+        _ => None,
+    };
+    let Some((slot, said_by)) = from_block.or(from_archive) else {
+        return;
+    };
     let Some((end, by)) = from_prefork.or(from_network) else {
         report.not_run(id, "slot_tx_end is not known");
         return;
     };
-    let slot = block.slot_since_hard_fork;
     if slot < end {
         report.passed(
             id,
@@ -110,7 +119,7 @@ fn tx_end(evidence: &Evidence<'_>, report: &mut Report) {
             id,
             "slot since hard fork of the fork block",
             (format!("below slot_tx_end {end}"), by),
-            (slot, BY_BLOCK),
+            (slot, said_by),
         );
     }
 }

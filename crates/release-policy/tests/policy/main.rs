@@ -3,9 +3,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::disallowed_methods
 )]
 
+mod coverage;
 mod inputs;
 mod mina;
 mod mithril;

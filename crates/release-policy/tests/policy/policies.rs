@@ -17,7 +17,7 @@ pub const POLICIES: [&str; 5] = [
 ];
 
 /// Rules of the specification, by letter.
-const RULES: [(&str, &str, u32); 5] = [
+pub const RULES: [(&str, &str, u32); 5] = [
     ("splice-sv-bugfix", "S", 24),
     ("optimism-train", "O", 30),
     ("mithril-release", "M", 22),
@@ -25,7 +25,7 @@ const RULES: [(&str, &str, u32); 5] = [
     ("mina-hardfork", "H", 10),
 ];
 
-fn all_rows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+pub fn all_rows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let ids = |rows: Vec<(crate::world::World, Vec<crate::rows::Row>)>| {
         rows.into_iter()
             .flat_map(|(_, rows)| rows)

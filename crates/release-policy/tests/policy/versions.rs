@@ -100,6 +100,8 @@ fn a10_t1_candidates_are_counted_as_numbers() {
             .to_string(),
         "0.1.2-prerelease11"
     );
+    let after_nine = next::mithril_candidate(&parse(g, "0.1.2"), &[parse(g, "0.1.2-prerelease9")]);
+    assert_eq!(after_nine.unwrap().to_string(), "0.1.2-prerelease10");
     assert!(existing[1] > existing[0]);
     assert!(parse(g, "0.1.2") > existing[1]);
     assert!(g.parse("0.1.2-prerelease0").is_err() && g.parse("0.1.2-prerelease01").is_err());

@@ -499,7 +499,7 @@ impl World {
         decide(&run.policy, &run.log, &run.store, &question).unwrap()
     }
 
-    fn measured(&self, manifest: &Manifest) -> BTreeMap<String, Measured> {
+    pub fn measured(&self, manifest: &Manifest) -> BTreeMap<String, Measured> {
         manifest
             .artifact
             .iter()

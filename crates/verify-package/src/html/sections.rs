@@ -127,6 +127,9 @@ pub(super) fn facts(page: &mut String, report: &ReportDocument) {
     if let Some(sha256) = &report.subject.sha256 {
         row("SHA-256", hash(sha256));
     }
+    if let Some(earlier) = &report.package_report {
+        row("Examined", safe(&earlier.sentence()));
+    }
     page.push_str(
         "</dl>\n<table class=\"ledgers\">\n<thead><tr><th>Ledger</th><th>old chain</th>\
          <th>this package</th></tr></thead>\n<tbody>\n",

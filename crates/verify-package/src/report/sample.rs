@@ -170,6 +170,7 @@ pub(crate) fn passed() -> ReportDocument {
         checks,
         explanations: Vec::new(),
         daemon: Some(node()),
+        package_report: None,
         comparison: None,
         series: ReportSeries {
             balances_from_nanomina: crate::series::bounds().to_vec(),

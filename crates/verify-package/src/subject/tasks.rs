@@ -23,6 +23,7 @@ type Tarballs = BTreeMap<String, TarballFacts>;
 /// What is done with files.
 pub(super) struct Tasks<'a> {
     scratch: &'a Path,
+    unpacks: bool,
     done: Mutex<Done>,
 }
 
@@ -36,9 +37,10 @@ struct Done {
 }
 
 impl<'a> Tasks<'a> {
-    pub(super) fn new(scratch: &'a Path) -> Self {
+    pub(super) fn new(scratch: &'a Path, unpacks: bool) -> Self {
         Self {
             scratch,
+            unpacks,
             done: Mutex::default(),
         }
     }
@@ -56,7 +58,7 @@ impl<'a> Tasks<'a> {
         });
         let (number, unpacks) = self.with(|done| {
             done.files += 1;
-            let unpacks = is_tarball && done.unpacked < UNPACKED_AHEAD_MAX;
+            let unpacks = self.unpacks && is_tarball && done.unpacked < UNPACKED_AHEAD_MAX;
             done.unpacked += usize::from(unpacks);
             (done.files, unpacks)
         });

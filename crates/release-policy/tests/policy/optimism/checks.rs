@@ -58,6 +58,58 @@ fn a32_months_are_calendar_months_in_utc() {
 }
 
 #[test]
+fn a32_a_month_without_alphanet_is_a_warning() {
+    let mut w = upgrade();
+    w.until("alphanet", Enter);
+    w.data("alphanets", |d| {
+        d["networks"] = json!([{"at": "2025-12-31T23:59:59Z"}])
+    });
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "O-01")),
+        (Allow, Outcome::Unmet)
+    );
+    let rule = decision.unmet().find(|gate| gate.id == "O-01").unwrap();
+    assert_eq!(rule.effect, release_policy::policy::Effect::Warn);
+    assert!(rule.found.contains("2026-01"), "{rule:?}");
+}
+
+#[test]
+fn a16_no_network_of_the_train_is_skipped() {
+    for (skipped, stage) in [
+        ("alphanet", "betanet"),
+        ("betanet", "testnet"),
+        ("testnet", "mainnet"),
+        ("governance", "mainnet"),
+    ] {
+        let mut w = upgrade();
+        w.until(stage, Enter);
+        for point in [Enter, Exit] {
+            let at = w.ask_position(skipped, point);
+            w.steps.remove(at);
+        }
+        // What comes between cannot be asked for either, so it is not.
+        let last = w.steps.len() - 1;
+        let between: Vec<usize> = (0..last)
+            .filter(|index| matches!(&w.steps[*index], crate::world::Step::Ask { stage, .. } if stage == "governance" && skipped == "testnet"))
+            .collect();
+        for index in between.into_iter().rev() {
+            w.steps.remove(index);
+        }
+        let decision = w.decision();
+        assert_eq!(decision.verdict, Deny, "{skipped}");
+        assert!(
+            decision
+                .reasons()
+                .iter()
+                .any(|why| why.contains(&format!("{skipped}")) && why.contains("skipped")),
+            "{skipped}: {:?}",
+            decision.reasons()
+        );
+    }
+}
+
+#[test]
 fn a33_a_late_feature_moves_and_the_date_stays() {
     let mut w = upgrade();
     w.until("alphanet", Enter);
@@ -80,6 +132,181 @@ fn a33_a_late_feature_moves_and_the_date_stays() {
     // And with nothing left there is no train.
     w.replace("train", "ready_at = \"2026-02-08T00:00:00Z\"\n", "");
     assert_eq!(outcome(&w.decision(), "O-04"), Outcome::Unmet);
+}
+
+#[test]
+fn a34_a_feature_passes_the_alphanet_first() {
+    let mut w = upgrade();
+    w.until("betanet", Enter);
+    let mut more = manifest_of(&w);
+    more["feature"] = json!(["alpha", "beta", "gamma"]);
+    w.before_ask("betanet", Enter, |w| {
+        w.manifest("manifest-2", "release_team", more);
+    });
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "O-10").unwrap();
+    assert_eq!(rule.found, "gamma");
+    // And each one alone before that.
+    let mut w = upgrade();
+    w.until("alphanet", Exit);
+    w.edit("alone-beta", |t| t["result"] = json!("FAILED"));
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    assert!(
+        decision
+            .reasons()
+            .iter()
+            .any(|why| why.starts_with("O-03") && why.contains("beta")),
+        "{:?}",
+        decision.reasons()
+    );
+}
+
+#[test]
+fn a35_an_alphanet_is_a_new_network() {
+    for (field, used) in [("genesis_hash", "0xaa"), ("chain_id", "901")] {
+        let mut w = upgrade();
+        w.until("alphanet", Enter);
+        w.edit("alphanet", |d| d["identity"][field] = json!(used));
+        let decision = w.decision();
+        assert_eq!(
+            (decision.verdict, outcome(&decision, "O-07")),
+            (Deny, Outcome::Unmet),
+            "{field}"
+        );
+        // Not to say what it is is no way around.
+        w.edit("alphanet", |d| {
+            d["identity"].as_object_mut().unwrap().remove(field);
+        });
+        assert_eq!(outcome(&w.decision(), "O-07"), Outcome::Unmet, "no {field}");
+    }
+}
+
+#[test]
+fn a36_alphanets_activate_at_genesis_and_betanets_after() {
+    let mut w = upgrade();
+    w.until("alphanet", Enter);
+    w.edit("alphanet", |d| d["activation"]["beta"] = json!(1));
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "O-08")),
+        (Deny, Outcome::Unmet)
+    );
+    let mut w = upgrade();
+    w.until("betanet", Exit);
+    w.edit("betanet", |d| d["activation"]["alpha"] = json!(0));
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "O-14")),
+        (Deny, Outcome::Unmet)
+    );
+    let mut w = upgrade();
+    w.until("betanet", Exit);
+    w.edit("betanet", |d| d["started_on"] = json!("upgrade-17"));
+    assert_eq!(
+        outcome(&w.decision(), "O-14"),
+        Outcome::Unmet,
+        "it begins on the old version"
+    );
+}
+
+#[test]
+fn a37_upgrade_numbers_and_fork_names() {
+    let betanet = |change: fn(&mut World), rule: &str| {
+        let mut w = upgrade();
+        w.until("betanet", Enter);
+        change(&mut w);
+        let decision = w.decision();
+        (decision.verdict, outcome(&decision, rule))
+    };
+    let refused = (Deny, Outcome::Unmet);
+    let used = |w: &mut World| {
+        w.data("betanets", |d| d["upgrades"] = json!([16, 17]));
+    };
+    assert_eq!(betanet(used, "O-12"), refused, "reused");
+    let lower = |w: &mut World| {
+        w.data("betanets", |d| d["upgrades"] = json!([18]));
+    };
+    assert_eq!(betanet(lower, "O-12"), refused, "lower");
+    let unnamed = |w: &mut World| {
+        w.edit("manifest", |m| m["fork_name"] = json!(null));
+    };
+    assert_eq!(
+        betanet(unnamed, "O-13"),
+        refused,
+        "an L2 change without a name"
+    );
+    let named = |w: &mut World| {
+        w.replace("train", "L2", "L1");
+    };
+    assert_eq!(
+        betanet(named, "O-13"),
+        refused,
+        "a name without an L2 change"
+    );
+    let neither = |w: &mut World| {
+        unnamed_l1(w);
+    };
+    assert_eq!(betanet(neither, "O-13"), (Allow, Outcome::Met));
+    // The proposal has the same number.
+    let mut w = upgrade();
+    w.until("governance", Enter);
+    w.replace("governance", "number = 17", "number = 16");
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "O-26")),
+        (Deny, Outcome::Unmet)
+    );
+}
+
+fn unnamed_l1(w: &mut World) {
+    w.replace("train", "L2", "L1");
+    w.edit("manifest", |m| m["fork_name"] = json!(null));
+}
+
+#[test]
+fn a38_an_open_audit_keeps_off_the_testnet_and_a_small_finding_costs_an_attempt() {
+    let mut w = upgrade();
+    w.until("testnet", Enter);
+    w.data("audit-alpha", |d| d["closed"] = json!(false));
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "O-20")),
+        (Deny, Outcome::Unmet)
+    );
+    // A finding of low risk: the repair is deployed as the next attempt, and the old results are void.
+    let mut w = upgrade();
+    w.data("audit-alpha", |d| {
+        d["findings"] = json!([{"id": "f-1", "fix": true, "high": false}])
+    });
+    let at = w.ask_position("betanet", Exit);
+    w.steps.truncate(at);
+    let mut repaired = manifest_of(&w);
+    repaired["commit"] = json!(commit(3));
+    w.manifest("manifest-2", "release_team", repaired);
+    w.doc(
+        "train-again",
+        "release_team",
+        "*",
+        "train",
+        "train",
+        "train",
+    );
+    w.observe(
+        "betanets-2",
+        "release_team",
+        "betanet#2",
+        "history",
+        json!({"networks": [{"at": "2026-01-20T00:00:00Z"}], "upgrades": [16]}),
+    );
+    w.ask("betanet", Enter);
+    w.ask("betanet", Exit);
+    let decision = w.decision();
+    assert_eq!((decision.verdict, decision.attempt), (Deny, 2));
+    for id in ["O-14", "O-15", "O-17"] {
+        assert_eq!(outcome(&decision, id), Outcome::Unmet, "{id}");
+    }
 }
 
 #[test]
@@ -181,6 +408,24 @@ fn a39_lead_time_includes_both_ends() {
 }
 
 #[test]
+fn a40_every_chain_of_the_superchain() {
+    let chains = ["op", "base", "mode", "zora", "unichain"];
+    for missing in chains {
+        let mut w = upgrade();
+        w.until("testnet", Exit);
+        let others: Vec<&str> = chains
+            .into_iter()
+            .filter(|chain| *chain != missing)
+            .collect();
+        w.edit("testnet", |d| d["components"] = json!(others));
+        let decision = w.decision();
+        assert_eq!(decision.verdict, Pend, "{missing}");
+        let rule = decision.unmet().find(|gate| gate.id == "O-22").unwrap();
+        assert_eq!(rule.found, missing);
+    }
+}
+
+#[test]
 fn a41_allowed_pointers_may_differ() {
     let mut w = upgrade();
     w.until("testnet", Enter);
@@ -190,6 +435,11 @@ fn a41_allowed_pointers_may_differ() {
         "\"addresses\": {\"x\": 1}, \"gas\"",
     );
     assert_eq!(w.decision().verdict, Allow);
+    w.replace("testnet-config", "30", "31");
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "O-23").unwrap();
+    assert_eq!(rule.found, "/gas: 30 and 31");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The Spacemesh release cycle: acceptance checks.
 
 use release_policy::Outcome;
-use release_policy::Point::{Enter, Exit};
+use release_policy::Point::{Close, Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;
 
@@ -85,7 +85,7 @@ fn a14_a53_a55_a_failed_build_is_followed_by_the_next_number_and_a_new_clock() {
 }
 
 #[test]
-fn t15_evidence_of_another_attempt_release_or_artifact_does_not_count() {
+fn a66_t15_evidence_of_another_attempt_release_or_artifact_does_not_count() {
     let refused = |change: fn(&mut World)| {
         let mut w = second_build();
         change(&mut w);
@@ -172,6 +172,9 @@ fn a56_two_visits_on_one_day_do_not_fill_a_gap() {
     let decision = w.decision();
     assert_eq!(decision.verdict, Deny);
     assert!(decision.reasons()[0].contains("day 4 missing"));
+    let mut w = soaking();
+    w.drop("visit-1-3");
+    assert_eq!(w.decision().verdict, Deny);
 }
 
 #[test]
@@ -248,4 +251,172 @@ fn a59_not_closed_before_the_old_network_is_gone() {
     let mut w = regular();
     w.drop("retired");
     assert_eq!(w.decision().verdict, Pend);
+    for (member, value) in [("nodes_running", json!(1)), ("logs", json!(null))] {
+        let mut w = regular();
+        w.data("retired", |d| d[member] = value);
+        let decision = w.decision();
+        assert_eq!(
+            (decision.verdict, outcome(&decision, "P-24")),
+            (Pend, Outcome::Unmet),
+            "{member}"
+        );
+        let run = w.run();
+        let state = release_policy::state::State::read(&run.policy, &run.log, &run.store).unwrap();
+        assert!(
+            state.attempts["testnet"]
+                .iter()
+                .all(|attempt| !attempt.closed),
+            "{member}"
+        );
+    }
+}
+
+#[test]
+fn a12_the_final_tag_on_another_commit_than_the_build_is_refused_with_both() {
+    let mut w = regular();
+    w.until("testnet", Enter);
+    w.edit("final", |m| m["commit"] = json!(commit(8)));
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "P-19").unwrap();
+    assert!(
+        rule.found.contains(&commit(1)) && rule.found.contains(&commit(8)),
+        "{rule:?}"
+    );
+}
+
+#[test]
+fn a51_the_changelog_names_the_release_in_its_own_commit() {
+    let refused = |rule: &str, change: &dyn Fn(&mut World)| {
+        let mut w = regular();
+        w.until("build", Enter);
+        change(&mut w);
+        let decision = w.decision();
+        assert_eq!(
+            (decision.verdict, outcome(&decision, rule)),
+            (Deny, Outcome::Unmet),
+            "{:?}",
+            decision.reasons()
+        );
+    };
+    for heading in [
+        "## Unreleased",
+        "## [1.2.3]",
+        "## 1.2.3 (soon)",
+        "## [1.2.4] - 2026-01-01",
+    ] {
+        refused("P-03", &|w| {
+            w.replace("after", "## [1.2.3] - 2026-01-01", heading);
+        });
+    }
+    for subject in [
+        "Releasing 1.2.3",
+        "Release v1.2.3",
+        "Releasing v1.2.3.",
+        "Releasing v1.2.30",
+    ] {
+        refused("P-04", &|w| {
+            w.data("diff", |d| {
+                d["commits"][commit(1)]["subject"] = json!(subject)
+            });
+        });
+    }
+}
+
+#[test]
+fn a53_nothing_comes_after_a_failed_smoke_test() {
+    let mut w = soaking();
+    w.edit("smoke-1", |t| t["result"] = json!("FAILED"));
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "P-09")),
+        (Deny, Outcome::Unmet)
+    );
+    // Explorer and dashboard are there for nothing: they come after a smoke test that passed.
+    assert_eq!(outcome(&decision, "P-10"), Outcome::Unmet);
+    let run = w.run();
+    let state = release_policy::state::State::read(&run.policy, &run.log, &run.store).unwrap();
+    let (number, attempt) = state.last("devnet").unwrap();
+    assert_eq!(
+        (number, attempt.progress),
+        (1, release_policy::state::Progress::Failed)
+    );
+    // Of what the policy does, only what came before it was allowed.
+    let planned = release_policy::action::plan(&run.policy, &run.log, &run.store).unwrap();
+    let ids: Vec<&str> = planned.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["devnext"]);
+}
+
+#[test]
+fn a54_each_part_after_the_deployment_is_named_when_it_is_missing() {
+    for (missing, rule, named) in [
+        ("explorer-1", "P-10", "explorer"),
+        ("dashboard-1", "P-10", "dashboard"),
+        ("discovery-1", "P-11", "discovery"),
+        ("grpc-1", "P-12", "grpc"),
+        ("dns-1", "P-13", "dns:1_2_3_1.net.example.test"),
+        ("info-1", "P-14", "page `network`"),
+        ("branch-1", "P-15", "branch:devnet"),
+    ] {
+        let mut w = soaking();
+        w.drop(missing);
+        let decision = w.decision();
+        assert_eq!(decision.verdict, Pend, "{missing}");
+        let unmet: Vec<_> = decision.unmet().collect();
+        assert_eq!(unmet.len(), 1, "{missing}");
+        assert_eq!(unmet[0].id, rule);
+        assert!(
+            unmet[0].expected.contains(named) || unmet[0].found.contains(named),
+            "{missing}: {unmet:?}"
+        );
+    }
+    // The name is of the build: without its number it is another network's.
+    let mut w = soaking();
+    w.data("dns-1", |d| d["name"] = json!("dns:1_2_3.net.example.test"));
+    assert_eq!(outcome(&w.decision(), "P-13"), Outcome::Unmet);
+    assert_eq!(regular().decision().point, Close);
+}
+
+#[test]
+fn a60_no_network_after_a_failed_one_without_its_postmortem() {
+    let sections = ["issues", "response", "next_plan"];
+    let with = |there: &[&str]| {
+        let mut w = regular();
+        w.until("build", Enter);
+        w.data("previous", |d| d["ended"] = json!("failed"));
+        let text: String = there
+            .iter()
+            .map(|name| format!("{name} = \"x\"\n"))
+            .collect();
+        w.with_file("postmortem", &text);
+        w.before("previous", |w| {
+            w.doc(
+                "postmortem",
+                "release_manager",
+                "*",
+                "postmortem",
+                "postmortem",
+                "postmortem",
+            );
+        });
+        w
+    };
+    assert_eq!(with(&sections).decision().verdict, Allow);
+    for missing in sections {
+        let others: Vec<&str> = sections
+            .into_iter()
+            .filter(|name| *name != missing)
+            .collect();
+        let decision = with(&others).decision();
+        assert_eq!(decision.verdict, Deny);
+        let rule = decision.unmet().find(|gate| gate.id == "P-26").unwrap();
+        assert_eq!(rule.found, format!("no `{missing}`"));
+    }
+    let mut none = with(&sections);
+    none.drop("postmortem");
+    let decision = none.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "P-26")),
+        (Deny, Outcome::Unmet)
+    );
 }

@@ -28,6 +28,18 @@ fn a09_after_one_the_next_free_patch() {
 }
 
 #[test]
+fn a16_mainnet_after_devnet_alone_is_refused() {
+    let mut w = bugfix();
+    skip_testnet(&mut w);
+    accept(&mut w, "S-06", "testnet");
+    w.until("mainnet", Enter);
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "S-06").unwrap();
+    assert_eq!(rule.found, "testnet skipped");
+}
+
+#[test]
 fn a17_a_network_is_skipped_only_by_a_complete_waiver() {
     let skipped = || {
         let mut w = bugfix();
@@ -76,7 +88,18 @@ fn a18_releases_may_differ_when_the_fixes_do_not() {
     let mut w = bugfix();
     w.until("mainnet", Enter);
     w.data("network-devnet", |d| d["release"] = json!("0.5.0"));
+    // Cherry-picked: other commits, the same patches, and more of them.
+    w.data("network-devnet", |d| {
+        d["fixes"] = json!(["fix-2", "other", "fix-1"])
+    });
     assert_eq!(w.decision().verdict, Allow);
+    w.data("network-testnet", |d| {
+        d["fixes"] = json!(["fix-2", "fix-3"])
+    });
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "S-07").unwrap();
+    assert_eq!(rule.found, "fix-1 on testnet");
 }
 
 #[test]
@@ -94,6 +117,38 @@ fn a19_each_forbidden_class_alone_refuses() {
         assert_eq!(decision.verdict, Deny);
         assert_eq!(outcome(&decision, "S-03"), Outcome::Unmet, "{class}");
     }
+    // Files show what nobody declared.
+    for (file, class) in [
+        (
+            "apps/sv/src/main/resources/db/migration/V042__x.sql",
+            "db_schema_migration",
+        ),
+        (
+            "daml/splice-amulet/daml/Splice/Amulet.daml",
+            "daml_model_upgrade",
+        ),
+    ] {
+        let mut w = bugfix();
+        w.until("devnet", Enter);
+        w.data("diff", |d| d["files"] = json!([file]));
+        let decision = w.decision();
+        assert_eq!(decision.verdict, Deny, "{file}");
+        let rule = decision.unmet().find(|gate| gate.id == "S-03").unwrap();
+        assert_eq!(rule.found, class, "{file}");
+    }
+}
+
+#[test]
+fn a20_an_unlisted_commit_is_named() {
+    let mut w = bugfix();
+    w.until("devnet", Enter);
+    w.data("diff", |d| {
+        d["commits"][commit(9)] = json!({"subject": "while I was there"})
+    });
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "S-04").unwrap();
+    assert_eq!(rule.found, format!("{} is not listed", commit(9)));
 }
 
 #[test]
@@ -104,6 +159,39 @@ fn a21_a_clean_dependency_is_allowed() {
         d["dependencies"] = json!({"canton": {"from": "3.1", "to": "3.2", "classes": []}})
     });
     assert_eq!(w.decision().verdict, Allow);
+    w.data("diff", |d| {
+        d["dependencies"] = json!({"canton": {"from": "3.1", "to": "3.2"}})
+    });
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-05")),
+        (Deny, Outcome::Unmet)
+    );
+}
+
+#[test]
+fn a22_the_regular_calendar_is_not_edited() {
+    let mut w = bugfix();
+    w.until("devnet", Enter);
+    // One blank more is another calendar: the digest decides.
+    for edited in [
+        "[[release]]\nversion = \"0.4.21\"\n",
+        "[[release]]\nversion = \"0.4.20\" \n",
+    ] {
+        let mut w = w.clone();
+        w.with_file("calendar-2", edited);
+        w.edit("calendar-candidate", |d| {
+            d["file"] = json!("file:calendar-2")
+        });
+        let decision = w.decision();
+        assert_eq!(
+            (decision.verdict, outcome(&decision, "S-11")),
+            (Deny, Outcome::Unmet)
+        );
+    }
+    // And not to show it is no way around.
+    w.drop("calendar-candidate");
+    assert_eq!(w.decision().verdict, Deny);
 }
 
 #[test]
@@ -144,6 +232,46 @@ fn a23_each_section_of_the_proposal_is_missed() {
         assert_eq!(decision.verdict, Deny, "{section}");
         let reason = decision.unmet().find(|gate| gate.id == "S-13").unwrap();
         assert_eq!(reason.found, format!("no `{section}`"));
+    }
+}
+
+/// The whole electorate of `n`, and `yes` of them.
+fn voted(n: usize, yes: usize) -> World {
+    let mut w = bugfix();
+    w.until("mainnet", Enter);
+    for voter in ["a", "b", "c"] {
+        w.drop(&format!("vote-{voter}"));
+    }
+    let operators: String = (0..n)
+        .map(|k| format!("v{k} = [\"v{k}@example.org\"]\n"))
+        .collect();
+    w.with_file("roster", &format!("[operators]\n{operators}"));
+    w.before("announcement", |w| {
+        for k in 0..yes {
+            w.vote(&format!("v{k}"), "approve");
+        }
+    });
+    w
+}
+
+#[test]
+fn a24_two_thirds_of_every_electorate_up_to_forty() {
+    for n in 1..=40 {
+        let floor = 2 * n / 3;
+        let decision = voted(n, floor).decision();
+        assert_eq!(
+            (decision.verdict, outcome(&decision, "S-19")),
+            (Pend, Outcome::Unmet),
+            "{floor} of {n}"
+        );
+        let decision = voted(n, floor + 1).decision();
+        assert_eq!(
+            decision.verdict,
+            Allow,
+            "{} of {n}: {:?}",
+            floor + 1,
+            decision.reasons()
+        );
     }
 }
 
@@ -296,19 +424,70 @@ fn a27_an_amended_proposal_starts_at_zero() {
 }
 
 #[test]
-fn a30_a_release_cut_before_the_fix_does_not_close() {
+fn a30_t11_a_release_cut_before_the_fix_does_not_close() {
     // 0.4.19 sorts above the preview, and has not the fix.
     let mut w = bugfix();
     w.data("reconciled", |d| {
         *d = json!({"version": "0.4.19", "fixes": ["other"]})
     });
-    assert_eq!(w.decision().verdict, Deny);
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "S-22").unwrap();
+    assert_eq!(rule.found, "0.4.19 lacks fix-1, 0.4.19 lacks fix-2");
+    w.data("reconciled", |d| {
+        *d = json!({"version": "0.4.20", "fixes": ["fix-1", "fix-2"]})
+    });
+    assert_eq!(w.decision().verdict, Allow);
+}
+
+#[test]
+fn a28_a_release_is_not_closed_while_somebody_owes_it() {
+    let mut w = bugfix();
+    w.drop("applied-b");
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Pend);
+    let rule = decision.unmet().find(|gate| gate.id == "S-20").unwrap();
+    assert!(rule.found.starts_with("b due "), "{rule:?}");
+}
+
+#[test]
+fn a29_a_wave_waits_for_the_one_before() {
+    let mut w = bugfix();
+    w.until("mainnet", Exit);
+    let mut unconfirmed = w.clone();
+    unconfirmed.drop("confirm-1");
+    let decision = unconfirmed.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-21")),
+        (Pend, Outcome::Unmet)
+    );
+    // A confirmation of another attempt is none.
+    let mut other = w.clone();
+    other.scope("confirm-1", "mainnet#2");
+    assert_eq!(outcome(&other.decision(), "S-21"), Outcome::Unmet);
+    w.drop("confirm-2");
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-21")),
+        (Pend, Outcome::Unmet)
+    );
 }
 
 #[test]
 fn a31_practice_is_for_testnet_only() {
     assert_eq!(practice().decision().verdict, Allow);
+    let mut code = practice();
+    code.data("diff", |d| d["files"] = json!(["VERSION", "apps/x.scala"]));
+    let decision = code.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-23")),
+        (Deny, Outcome::Unmet)
+    );
+    // With every vote there is.
     let mut w = practice();
+    w.before("calendar-base", |w| {
+        w.vote("d", "approve");
+    });
     w.ask("testnet", Exit);
     w.approve(
         "artifacts",
