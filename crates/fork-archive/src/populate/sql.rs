@@ -124,7 +124,9 @@ INSERT INTO {table} ({columns})
   SELECT {ids} FROM {name} s
   WHERE NOT EXISTS (SELECT FROM {table} z WHERE {equal}) ORDER BY s.at;
 ALTER TABLE {name} ADD id int;
-UPDATE {name} s SET id = (SELECT min(z.id) FROM {table} z WHERE {equal});
+ANALYZE {name};
+UPDATE {name} s SET id = z.id FROM (SELECT {columns}, min(id) AS id FROM {table}
+  GROUP BY {columns}) z WHERE {equal};
 "
     )
 }
