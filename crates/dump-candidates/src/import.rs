@@ -93,7 +93,10 @@ impl ImportArgs {
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let mut sources = Vec::new();
         let prefork = self.read_prefork(context, &mut sources)?;
-        let schedule = derive_schedule(&network, prefork.as_ref())?;
+        let schedule = match &prefork {
+            Some(prefork) => prefork.schedule(network.chain.slot_ms)?,
+            None => None,
+        };
         let block = self.read_block(&network, staged.path(), context, &mut sources)?;
         let (document, lists) = self.read_ledgers(era, staged.path(), context, &mut sources)?;
 
@@ -420,22 +423,6 @@ impl OwnedEvidence<'_> {
             prefork: self.prefork,
             schedule: self.schedule,
         }
-    }
-}
-
-fn derive_schedule(
-    network: &Network,
-    prefork: Option<&PreforkConfig>,
-) -> Result<Option<Schedule>, DumpError> {
-    let Some(prefork) = prefork else {
-        return Ok(None);
-    };
-    let input = prefork.schedule_input();
-    match prefork.clock(network.chain.slot_ms) {
-        Some(clock) if input.slot_chain_end.is_some() && input.genesis_slot_delta.is_some() => {
-            Ok(Some(Schedule::derive(&clock, &input)?))
-        }
-        _ => Ok(None),
     }
 }
 

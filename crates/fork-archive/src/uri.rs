@@ -95,6 +95,12 @@ impl Fault for UriError {
 }
 
 impl ArchiveUri {
+    /// Whether it has a password in it.
+    #[must_use]
+    pub const fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
     /// Parses a URI.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fork_point::{ForkPoint, ForkPointError, ForkPointJson};
 use crate::network::StopSlots;
-use crate::schedule::{ChainClock, ScheduleInput};
+use crate::schedule::{ChainClock, Schedule, ScheduleError, ScheduleInput};
 use crate::text::shown;
 use crate::timestamp::{GenesisTimestamp, TimestampError};
 
@@ -216,6 +216,22 @@ impl PreforkConfig {
             slot_ms,
             fork_slot: self.fork_slot(),
         })
+    }
+
+    /// The schedule that follows from this config alone; `None` when it has no time or no stop slots.
+    /// `slot_ms` is the slot time of the chain where the config says none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its stop slots contradict themselves.
+    pub fn schedule(&self, slot_ms: u64) -> Result<Option<Schedule>, ScheduleError> {
+        let input = self.schedule_input();
+        match self.clock(slot_ms) {
+            Some(clock) if input.slot_chain_end.is_some() && input.genesis_slot_delta.is_some() => {
+                Schedule::derive(&clock, &input).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The part of a schedule this config knows.

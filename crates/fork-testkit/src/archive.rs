@@ -4,6 +4,8 @@
 //! The database is a text of SQL. An account that is created on a branch takes the next free leaf
 //! there, so different branches have different accounts at the same leaf, as real ones do.
 
+mod chain;
+mod commands;
 mod rows;
 
 use fork_ledger::account::{Account, Timing};
@@ -14,6 +16,8 @@ use fork_types::{Amount, Era, LedgerHash, ReceiptChainHash, Role, StateHash};
 
 use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
 use rows::Rows;
+
+pub use chain::{BoundaryModel, ChainBlock, ChainModel, ChainSpec, chain};
 
 /// Purpose of the random numbers of an archive.
 const PURPOSE: u64 = 200;

@@ -49,7 +49,7 @@ pub enum Command {
     /// The directory is one like `dump-candidates import` writes, and every later step takes it. Each
     /// ledger is proved by its own root. When an epoch ledger is not in the archive the exit code is
     /// 3, the message says which root is missing and where the ledger must lie, and nothing is left:
-    /// a candidate has three ledgers. --staking-ledger and --next-ledger complete it.
+    /// a candidate has three ledgers. --staking-ledger and --next-staking-ledger complete it.
     Candidate(Box<CandidateArgs>),
 }
 

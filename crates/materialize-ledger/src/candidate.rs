@@ -1,15 +1,15 @@
 //! `materialize-ledger candidate`.
 
+mod given;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use fork_archive::{Archive, ArchiveBlock, BlockChoice, Branch};
-use fork_fs::{StagedDir, write_atomic};
+use fork_fs::StagedDir;
 use fork_genesis::archive::{ArchiveFacts, ArchiveGenesis};
-use fork_genesis::block::{BLOCK_BYTES_MAX, Block, BlockProblem, ForkBlockFacts, parse_file_name};
-use fork_genesis::candidate::{BY_ARCHIVE, ComputedLedger, Evidence, Expected, Import, compare};
+use fork_genesis::candidate::{BY_ARCHIVE, ComputedLedger, compare};
 use fork_genesis::import::ImportedLedger;
-use fork_genesis::network::Network;
 use fork_ledger::batch::{AccountBatch, ListReader};
 use fork_ledger::json::LedgerObjectMeta;
 use fork_types::document::{
@@ -24,12 +24,7 @@ use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::find::{Finder, Found};
 use crate::ledger::{Builder, Extras, Materialized};
 use crate::wanted::{NotFound, WantedError};
-
-/// Name of the block in a candidate directory.
-const BLOCK_NAME: &str = "block.json";
-
-/// Largest network file read, in bytes.
-const NETWORK_BYTES_MAX: u64 = 1 << 20;
+use given::Given;
 
 /// What `candidate` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,8 +52,12 @@ pub struct CandidateArgs {
     pub staking_ledger: Option<InputArg>,
 
     /// Accounts of the next epoch ledger, in the same case
+    #[arg(long, value_name = "FILE", alias = "next-ledger")]
+    pub next_staking_ledger: Option<InputArg>,
+
+    /// Config of the chain before the fork; adds its facts to the comparisons
     #[arg(long, value_name = "FILE")]
-    pub next_ledger: Option<InputArg>,
+    pub prefork_config: Option<InputArg>,
 
     /// Genesis accounts of the chain, for an archive that lacks them
     ///
@@ -77,14 +76,6 @@ pub struct CandidateArgs {
     /// How to report.
     #[command(flatten)]
     pub reporting: ReportingArgs,
-}
-
-/// A block file and what was seen of it.
-struct ReadBlock {
-    facts: ForkBlockFacts,
-    problems: Vec<BlockProblem>,
-    file: FileRef,
-    named: Option<(u32, StateHash)>,
 }
 
 /// One written ledger.
@@ -158,11 +149,10 @@ impl CandidateArgs {
             (None, Some(height)) => BlockChoice::Height(height),
             (None, None) => return Err(MaterializeErrorKind::NoBlock.into()),
         };
-        let network = self.read_network()?;
         let staged = StagedDir::create(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();
         let mut sources = Vec::new();
-        let file = self.read_block(&network, staged.path(), context, &mut sources)?;
+        let given = Given::read(self, staged.path(), context, &mut sources)?;
         let mut archive = self.archive.open()?;
         let block = archive.block(&choice)?;
         let era = archive.era(&block)?;
@@ -171,12 +161,7 @@ impl CandidateArgs {
         // The cheap comparisons first: nobody wants to wait for ledgers of another network.
         let facts = facts(&block, &branch);
         let nothing = [ComputedLedger::default(); 3];
-        compare(
-            &self
-                .evidence(&network, file.as_ref(), &facts, nothing)
-                .view(),
-        )
-        .into_result()?;
+        compare(&given.evidence(&facts, nothing)).into_result()?;
 
         let ledgers = self.ledgers(
             &mut archive,
@@ -194,13 +179,14 @@ impl CandidateArgs {
                 .and_then(|ledger| u64::try_from(ledger.total).ok())
                 .map(Amount::from_nanomina),
         });
-        let evidence = self.evidence(&network, file.as_ref(), &facts, computed);
-        let comparison = compare(&evidence.view()).into_result()?;
+        let evidence = given.evidence(&facts, computed);
+        let comparison = compare(&evidence).into_result()?;
+        let file = given.block.as_ref().map(|block| block.file.clone());
         let [staged_ledger, staking_ledger, next_staking_ledger] = &ledgers;
         let listed = |ledger: &Written, role: Role| CandidateLedger {
             file: ledger.file.clone(),
             accounts: u32::try_from(ledger.accounts).unwrap_or(u32::MAX),
-            claimed_root: evidence.view().claimed_root(role).or(Some(ClaimedRoot {
+            claimed_root: evidence.claimed_root(role).or(Some(ClaimedRoot {
                 root: ledger.origin.root,
                 by: BY_ARCHIVE.to_owned(),
             })),
@@ -210,7 +196,7 @@ impl CandidateArgs {
         let candidate = Candidate {
             format: Candidate::format(),
             version: Candidate::version(),
-            network: network.name.clone(),
+            network: given.network.name.clone(),
             source_era: era,
             fork_block: ForkBlock {
                 state_hash: block.state_hash,
@@ -229,7 +215,7 @@ impl CandidateArgs {
             staged_ledger: listed(staged_ledger, Role::Genesis),
             staking_ledger: listed(staking_ledger, Role::Staking),
             next_staking_ledger: listed(next_staking_ledger, Role::Next),
-            block: file.as_ref().map(|file| file.file.clone()),
+            block: file,
             sources,
             checks: comparison.checks,
             warnings: comparison.warnings,
@@ -257,66 +243,6 @@ impl CandidateArgs {
         staged.write_document(&candidate)?;
         staged.commit()?;
         Ok((candidate, origins))
-    }
-
-    fn read_network(&self) -> Result<Network, MaterializeError> {
-        let file = fork_fs::read_named_file(&self.network, NETWORK_BYTES_MAX)?;
-        let network = Network::named(&self.network, file.as_deref());
-        Ok(network.map_err(|source| MaterializeErrorKind::Network {
-            name: self.network.clone(),
-            source,
-        })?)
-    }
-
-    fn read_block(
-        &self,
-        network: &Network,
-        directory: &Path,
-        context: &Context,
-        sources: &mut Vec<SourceRef>,
-    ) -> Result<Option<ReadBlock>, MaterializeError> {
-        let Some(argument) = &self.block else {
-            return Ok(None);
-        };
-        let (bytes, source) = Input::read_all(argument, "block", BLOCK_BYTES_MAX, None, context)?;
-        let block = Block::from_slice(&bytes).map_err(|source| MaterializeErrorKind::Block {
-            name: argument.to_string(),
-            source: Box::new(source),
-        })?;
-        write_atomic(&directory.join(BLOCK_NAME), &bytes)?;
-        let named = parse_file_name(&source.name);
-        sources.push(source);
-        Ok(Some(ReadBlock {
-            facts: block.facts(),
-            problems: block.problems(Some(network.chain.slot_ms)),
-            file: fork_fs::file_ref(directory, BLOCK_NAME)?,
-            named,
-        }))
-    }
-
-    fn evidence<'a>(
-        &self,
-        network: &'a Network,
-        block: Option<&'a ReadBlock>,
-        facts: &'a ArchiveFacts,
-        computed: [ComputedLedger; 3],
-    ) -> OwnedEvidence<'a> {
-        let named = block.and_then(|block| block.named);
-        let by = || "file name".to_owned();
-        OwnedEvidence {
-            network,
-            block,
-            facts,
-            state_hashes: named
-                .map(|(_, value)| Expected { value, by: by() })
-                .into_iter()
-                .collect(),
-            lengths: named
-                .map(|(value, _)| Expected { value, by: by() })
-                .into_iter()
-                .collect(),
-            computed,
-        }
     }
 
     /// Writes the three ledgers. Equal ones are one file, as `dump-candidates import` writes them.
@@ -349,7 +275,7 @@ impl CandidateArgs {
         let mut epochs: Vec<(Role, Result<Written, NotFound>)> = Vec::new();
         for (role, epoch, file) in [
             (Role::Staking, block.staking_epoch, &self.staking_ledger),
-            (Role::Next, block.next_epoch, &self.next_ledger),
+            (Role::Next, block.next_epoch, &self.next_staking_ledger),
         ] {
             let root = epoch.ledger_hash;
             let done = epochs.iter().find_map(|(_, before)| match before {
@@ -608,31 +534,4 @@ fn warnings(block: &ArchiveBlock, branch: &Branch) -> Vec<String> {
         block.status.name(),
         branch.blocks
     )]
-}
-
-/// What [`Evidence`] borrows.
-struct OwnedEvidence<'a> {
-    network: &'a Network,
-    block: Option<&'a ReadBlock>,
-    facts: &'a ArchiveFacts,
-    state_hashes: Vec<Expected<StateHash>>,
-    lengths: Vec<Expected<u32>>,
-    computed: [ComputedLedger; 3],
-}
-
-impl OwnedEvidence<'_> {
-    fn view(&self) -> Evidence<'_> {
-        Evidence {
-            network: self.network,
-            block: self.block.map(|block| &block.facts),
-            block_problems: self.block.map_or(&[], |block| &block.problems),
-            expected_state_hashes: &self.state_hashes,
-            expected_lengths: &self.lengths,
-            import: Some(Import::Archive(self.facts)),
-            computed: self.computed,
-            expected_roots: [None, None, None],
-            prefork: None,
-            schedule: None,
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 use fork_archive::{ArchiveError, PopulateError};
 use fork_fs::FsError;
+use fork_genesis::config::ConfigError;
+use fork_genesis::schedule::ScheduleError;
 use fork_ledger::diagnose::ConvertError;
 use fork_ledger::hash::HashError;
 use fork_ledger::json::{ListedAccountError, StreamError};
@@ -108,6 +110,17 @@ pub enum MaterializeErrorKind {
         /// The block asked for.
         state_hash: StateHash,
     },
+    /// The config of the chain before the fork.
+    #[error("prefork config `{name}`")]
+    Prefork {
+        /// As given.
+        name: String,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// Its stop slots contradict themselves.
+    #[error("the stop slots of the prefork config cannot be used")]
+    Schedule(#[source] ScheduleError),
     /// Leaves without an account.
     #[error(
         "the ledger after block {state_hash} has holes: no account at {count} of {leaves} leaves \
@@ -208,6 +221,8 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Wanted(error) => error.class(),
             MaterializeErrorKind::Contradiction(error) => error.class(),
             MaterializeErrorKind::Network { source, .. } => source.class(),
+            MaterializeErrorKind::Prefork { source, .. } => source.class(),
+            MaterializeErrorKind::Schedule(error) => error.class(),
             MaterializeErrorKind::Block { source, .. } => source.class(),
             MaterializeErrorKind::List { source, .. } => source.class(),
             MaterializeErrorKind::BaseConfig { source, .. } => match source {
@@ -239,6 +254,8 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Wanted(error) => error.hint(),
             MaterializeErrorKind::Contradiction(error) => error.hint(),
             MaterializeErrorKind::Network { source, .. } => source.hint(),
+            MaterializeErrorKind::Prefork { source, .. } => source.hint(),
+            MaterializeErrorKind::Schedule(error) => error.hint(),
             MaterializeErrorKind::Block { source, .. } => source.hint(),
             MaterializeErrorKind::Store(error) => error.hint(),
             MaterializeErrorKind::Populate(error) => error.hint(),

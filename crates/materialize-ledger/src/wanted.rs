@@ -166,7 +166,7 @@ impl Fault for WantedError {
             Self::Missing { missing } => {
                 let wanted = |(role, search): &(Role, NotFound)| {
                     let option = match role {
-                        Role::Next => "--next-ledger",
+                        Role::Next => "--next-staking-ledger",
                         Role::Genesis | Role::Staking => "--staking-ledger",
                     };
                     let from = if search.is_first {

@@ -89,6 +89,15 @@ fn these_are_right() {
         ("STAKING_LEDGER_URL", "https://h/2"),
         ("NEXT_STAKING_LEDGER_URL", "https://h/3"),
     ];
+    let archive = [
+        ("FORK_CONFIG_URL", ""),
+        ("ARCHIVE_URI", "postgresql://a@/d?host=/run"),
+        ("STATE_HASH", HASH),
+    ];
+    let place = tempfile::tempdir().unwrap();
+    let password = place.path().join("password");
+    fs::write(&password, "secret\n").unwrap();
+    let password = password.to_str().unwrap().to_owned();
     let digest = format!("docker.io/a/b@sha256:{}", "0a".repeat(32));
     for changes in [
         &[("VARIANT", "no-vesting")][..],
@@ -114,6 +123,17 @@ fn these_are_right() {
             ("CONFIRMATIONS", "20"),
         ],
         &files,
+        &[archive[0], archive[1], archive[2]],
+        &[
+            archive[0],
+            archive[1],
+            archive[2],
+            ("BLOCK_URL", "https://h/b"),
+            ("STAKING_LEDGER_URL", "https://h/2"),
+            ("NEXT_STAKING_LEDGER_URL", "https://h/3"),
+            ("ARCHIVE_GENESIS_ACCOUNTS", "https://h/g"),
+            ("ARCHIVE_PASSWORD_FILE", &password),
+        ],
     ] {
         assert_eq!(with(changes).problems, [], "{changes:?}");
     }
@@ -207,7 +227,78 @@ fn every_mistake_has_its_message() {
         (
             &[("STATE_HASH", HASH)],
             "STATE_HASH",
+            "without CANDIDATE_STORE or ARCHIVE_URI",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a@h/d"),
+            ],
+            "STATE_HASH",
+            "is missing beside ARCHIVE_URI",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a:hunter2@h/d"),
+                ("STATE_HASH", HASH),
+            ],
+            "ARCHIVE_URI",
+            "holds a password",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "mysql://a@h/d"),
+                ("STATE_HASH", HASH),
+            ],
+            "ARCHIVE_URI",
+            "cannot be used: it does not begin with postgresql://",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a@h/d"),
+                ("STATE_HASH", HASH),
+                ("CONFIRMATIONS", "3"),
+            ],
+            "CONFIRMATIONS",
             "without CANDIDATE_STORE",
+        ),
+        (
+            &[("ARCHIVE_URI", "postgresql://a@h/d"), ("STATE_HASH", HASH)],
+            "ARCHIVE_URI",
+            "second source",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a@h/d"),
+                ("STATE_HASH", HASH),
+                ("STAGED_LEDGER_URL", "https://h/1"),
+            ],
+            "STAGED_LEDGER_URL",
+            "second source",
+        ),
+        (
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a@h/d"),
+                ("STATE_HASH", HASH),
+                ("ARCHIVE_PASSWORD_FILE", &missing),
+            ],
+            "ARCHIVE_PASSWORD_FILE",
+            "",
+        ),
+        (
+            &[("ARCHIVE_PASSWORD_FILE", &file)],
+            "ARCHIVE_PASSWORD_FILE",
+            "is set without ARCHIVE_URI",
+        ),
+        (
+            &[("ARCHIVE_GENESIS_ACCOUNTS", "https://h/g")],
+            "ARCHIVE_GENESIS_ACCOUNTS",
+            "is set without ARCHIVE_URI",
         ),
         (
             &[("CONFIRMATIONS", "3")],
@@ -651,6 +742,16 @@ fn no_name_means_two_things_and_every_example_is_right() {
         let mut changes = vec![(variable.name, variable.example)];
         match variable.name {
             "SIGNING_KEY_FILE" => changes.push(("BUILDKITE", "true")),
+            name if name.starts_with("ARCHIVE_") => {
+                changes.extend([
+                    ("BUILDKITE", "true"),
+                    ("FORK_CONFIG_URL", ""),
+                    ("STATE_HASH", HASH),
+                ]);
+                if name != "ARCHIVE_URI" {
+                    changes.push(("ARCHIVE_URI", "postgresql://a@h/d"));
+                }
+            }
             "UNSCHEDULED" => changes.push(("GENESIS_TIMESTAMP", "2026-08-19T18:00:00Z")),
             "STATE_HASH" | "CONFIRMATIONS" | "CANDIDATE_STORE" => {
                 changes.extend([("FORK_CONFIG_URL", ""), ("CANDIDATE_STORE", "s3://b/p")]);

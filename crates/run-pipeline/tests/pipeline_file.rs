@@ -113,6 +113,19 @@ fn optional_inputs_appear_only_when_given() {
         store[0],
         "dump-candidates select --network devnet --store s3://b/c --confirmations 9 --output candidate"
     );
+    let archive = lines(&[
+        ("ARCHIVE_URI", "postgresql://a@h/d"),
+        ("ARCHIVE_PASSWORD_FILE", "/p"),
+        ("ARCHIVE_GENESIS_ACCOUNTS", "g.json"),
+        ("STATE_HASH", "3N"),
+        ("BLOCK_URL", "b.json"),
+        ("STAKING_LEDGER_URL", "s.json"),
+    ]);
+    assert_eq!(archive.len(), 8);
+    assert_eq!(
+        archive[0],
+        "materialize-ledger candidate --network devnet --archive-uri postgresql://a@h/d --password-file /p --genesis-accounts g.json --state-hash 3N --prefork-config https://example.org/prefork.json --block b.json --staking-ledger s.json --output candidate"
+    );
     let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
     assert_eq!(
         replayer[0],

@@ -11,7 +11,17 @@ use sha2::{Digest, Sha256};
 use crate::support::{FORK_SLOT, Fixture, Place, names, no_partial, root, text};
 
 /// The ways to give the fork point.
-const SOURCES: [&[(&str, &str)]; 8] = [
+const SOURCES: [&[(&str, &str)]; 9] = [
+    &[
+        ("ARCHIVE_URI", "postgresql://a@/d?host=/run/p q"),
+        ("ARCHIVE_PASSWORD_FILE", "./a password"),
+        (
+            "STATE_HASH",
+            "3NK4BpDSekaqsG6tx8Nse2zJchRft2JpnbvMiog55WCr5xJZaKeP",
+        ),
+        ("BLOCK_URL", "block.json"),
+        ("NEXT_STAKING_LEDGER_URL", "next.json"),
+    ],
     &[("CANDIDATE_STORE", "./mesa fork")],
     &[
         ("CANDIDATE_STORE", "./store"),
@@ -92,6 +102,7 @@ fn parse(command: &[String]) -> Result<(), clap::Error> {
         "package-image" => package_image::Args::try_parse_from(command).map(drop),
         "verify-package" => verify_package::Args::try_parse_from(command).map(drop),
         "sign-release" => sign_release::Args::try_parse_from(command).map(drop),
+        "materialize-ledger" => materialize_ledger::Args::try_parse_from(command).map(drop),
         "pipeline-step" => pipeline_step::Args::try_parse_from(command).map(drop),
         other => panic!("`{other}` is no worker"),
     }
@@ -99,7 +110,9 @@ fn parse(command: &[String]) -> Result<(), clap::Error> {
 
 /// The line that reads the inputs.
 fn import(all: &[Vec<String>]) -> &[String] {
-    let found = all.iter().find(|line| line[0] == "dump-candidates");
+    let found = all
+        .iter()
+        .find(|line| ["dump-candidates", "materialize-ledger"].contains(&line[0].as_str()));
     found.unwrap()
 }
 
@@ -118,7 +131,10 @@ fn every_worker_understands_its_line_of_the_pipeline() {
                 workers,
                 [
                     "pipeline-step",
-                    "dump-candidates",
+                    match source[0].0 {
+                        "ARCHIVE_URI" => "materialize-ledger",
+                        _ => "dump-candidates",
+                    },
                     "migrate-ledger",
                     "generate-network-config",
                     "package-deb",
@@ -171,7 +187,7 @@ fn the_workers_understand_the_other_pipelines() {
             .collect();
         let pipeline = Pipeline::parse(text.as_bytes()).unwrap();
         for options in OPTIONS {
-            let mut environment = environment([SOURCES[0], options]);
+            let mut environment = environment([SOURCES[1], options]);
             for (name, value) in [
                 ("NETWORKS", "./net works.toml"),
                 ("CODENAMES", "bookworm,noble"),

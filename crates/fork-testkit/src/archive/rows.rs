@@ -7,18 +7,18 @@ use fork_ledger::account::{Account, Auth, Permissions, Timing, Zkapp};
 use fork_ledger::json::field_to_decimal;
 use fork_ledger::json::write::auth_word;
 use fork_ledger::packing::field_bytes;
-use fork_types::{EpochSeed, Era, FieldBytes};
+use fork_types::{EpochSeed, Era, FieldBytes, PublicKey, TokenId};
 
 use super::BlockModel;
 
 /// The tables, with the elements of a zkApp's state left open.
-const SCHEMA: &str = include_str!("schema.sql");
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
 
 /// Milliseconds between two slots.
-const SLOT_MS: u64 = 180_000;
+pub(super) const SLOT_MS: u64 = 180_000;
 
 /// Time of the first genesis: 5 June 2024.
-const GENESIS_MS: u64 = 1_717_545_600_000;
+pub(super) const GENESIS_MS: u64 = 1_717_545_600_000;
 
 /// Rows by table.
 pub(super) struct Rows {
@@ -57,7 +57,7 @@ impl Rows {
     }
 
     /// The row with these values, which is made when there is none.
-    fn id(&mut self, name: &'static str, values: &str) -> usize {
+    pub(super) fn id(&mut self, name: &'static str, values: &str) -> usize {
         let table = self.table(name);
         if let Some(id) = table.ids.get(values) {
             return *id;
@@ -68,7 +68,7 @@ impl Rows {
         id
     }
 
-    fn add(&mut self, name: &'static str, values: &str) {
+    pub(super) fn add(&mut self, name: &'static str, values: &str) {
         self.table(name).rows.push(format!("({values})"));
     }
 
@@ -103,15 +103,10 @@ impl Rows {
     }
 
     pub(super) fn account(&mut self, block: u32, leaf: usize, account: &Account) {
-        let key = |rows: &mut Self, key: &fork_types::PublicKey| {
-            rows.id("public_keys", &quoted(&key.to_string()))
-        };
-        let owner = key(self, &account.public_key);
-        let token = self.id("tokens", &quoted(&account.token_id.to_string()));
-        let identifier = self.id("account_identifiers", &format!("{owner}, {token}"));
+        let identifier = self.identifier(&account.public_key, account.token_id);
         let symbol = String::from_utf8_lossy(account.token_symbol.as_bytes()).into_owned();
         let symbol = self.id("token_symbols", &quoted(&symbol));
-        let delegate = account.delegate.map(|delegate| key(self, &delegate));
+        let delegate = account.delegate.map(|delegate| self.key(&delegate));
         let voting_for = self.id("voting_for", &quoted(&account.voting_for.to_string()));
         // Both marks of an account without a schedule.
         let timing = match account.timing {
@@ -211,11 +206,26 @@ impl Rows {
         self.id("zkapp_accounts", &values)
     }
 
+    /// The identifier of an account.
+    pub(super) fn identifier(&mut self, key: &PublicKey, token: TokenId) -> usize {
+        let owner = self.key(key);
+        let token = self.id("tokens", &quoted(&token.to_string()));
+        self.id("account_identifiers", &format!("{owner}, {token}"))
+    }
+
+    pub(super) fn key(&mut self, key: &PublicKey) -> usize {
+        self.id("public_keys", &quoted(&key.to_string()))
+    }
+
     pub(super) fn into_sql(self) -> String {
+        self.into_sql_of(SCHEMA)
+    }
+
+    pub(super) fn into_sql_of(self, schema: &str) -> String {
         let elements: Vec<String> = (0..self.width)
             .map(|element| format!("element{element} int NOT NULL"))
             .collect();
-        let mut sql = SCHEMA.replace("{elements}", &elements.join(", "));
+        let mut sql = schema.replace("{elements}", &elements.join(", "));
         for (name, table) in self.tables {
             let _ = writeln!(
                 sql,
@@ -227,10 +237,10 @@ impl Rows {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn or_null(id: Option<usize>) -> String {
+pub(super) fn or_null(id: Option<usize>) -> String {
     id.map_or("NULL".to_owned(), |id| id.to_string())
 }

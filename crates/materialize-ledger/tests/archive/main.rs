@@ -12,6 +12,7 @@
 mod bases;
 mod causes;
 mod damage;
+mod epochs;
 mod errors;
 mod every_row;
 mod generated;

@@ -15,6 +15,14 @@ use super::values::{Around, era, network, value};
 /// Longest value taken, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
 
+/// Sources of the fork point that are one variable.
+const SOURCES: [&str; 4] = [
+    "CANDIDATE_STORE",
+    "FORK_CONFIG_URL",
+    "REPLAYER_OUTPUT_URL",
+    "ARCHIVE_URI",
+];
+
 const LEDGERS: [&str; 3] = [
     "STAGED_LEDGER_URL",
     "STAKING_LEDGER_URL",
@@ -38,7 +46,8 @@ pub fn check(variables: &Variables) -> EnvironmentDocument {
     check.codenames();
     check.each();
     let source = check.source();
-    check.store_only();
+    check.choice_only();
+    check.archive_only();
     let rule = check.rule();
     check.unscheduled();
     check.foreign();
@@ -264,17 +273,19 @@ impl Check {
 
     /// Exactly one source of the fork point.
     fn source(&mut self) -> Option<String> {
+        // An archive may lack the epoch ledgers, and takes them from elsewhere.
+        let completes = |name: &str| self.get("ARCHIVE_URI").is_some() && name != LEDGERS[0];
         let ledgers: Vec<&str> = LEDGERS
             .into_iter()
-            .filter(|name| self.get(name).is_some())
+            .filter(|name| self.get(name).is_some() && !completes(name))
             .collect();
-        let mut given: Vec<&str> = ["CANDIDATE_STORE", "FORK_CONFIG_URL", "REPLAYER_OUTPUT_URL"]
+        let mut given: Vec<&str> = SOURCES
             .into_iter()
             .filter(|name| self.get(name).is_some())
             .collect();
         given.extend(ledgers.first());
         let advice = "leave all but one of them empty";
-        if !ledgers.is_empty() {
+        if !ledgers.is_empty() && self.get("ARCHIVE_URI").is_none() {
             let missing: Vec<&str> = ["BLOCK_URL"]
                 .into_iter()
                 .chain(LEDGERS)
@@ -297,7 +308,7 @@ impl Check {
                 // What could not be read at all has been told.
                 if LEDGERS
                     .iter()
-                    .chain(&["CANDIDATE_STORE", "FORK_CONFIG_URL", "REPLAYER_OUTPUT_URL"])
+                    .chain(&SOURCES)
                     .all(|name| !self.has_problem(name))
                 {
                     self.problem(
@@ -306,7 +317,7 @@ impl Check {
                         wrong(
                             "is not set, and no other source of the fork point is either",
                             "one of CANDIDATE_STORE, FORK_CONFIG_URL (also known as \
-                             CONFIG_JSON_GZ_URL), REPLAYER_OUTPUT_URL, or BLOCK_URL with \
+                             CONFIG_JSON_GZ_URL), REPLAYER_OUTPUT_URL, ARCHIVE_URI, or BLOCK_URL with \
                              STAGED_LEDGER_URL, STAKING_LEDGER_URL and NEXT_STAKING_LEDGER_URL",
                             "set one of them",
                         ),
@@ -340,19 +351,61 @@ impl Check {
         }
     }
 
-    fn store_only(&mut self) {
-        if self.get("CANDIDATE_STORE").is_some() {
+    /// What chooses among blocks.
+    fn choice_only(&mut self) {
+        let has_store = self.get("CANDIDATE_STORE").is_some();
+        let has_archive = self.get("ARCHIVE_URI").is_some();
+        for (name, sources, has_any) in [
+            (
+                "STATE_HASH",
+                "CANDIDATE_STORE or ARCHIVE_URI",
+                has_store || has_archive,
+            ),
+            ("CONFIRMATIONS", "CANDIDATE_STORE", has_store),
+        ] {
+            let found = self.get(name).map(str::to_owned);
+            if let Some(found) = found.filter(|_| !has_any) {
+                self.problem(
+                    name,
+                    Some(&found),
+                    wrong(
+                        format!(
+                            "is set without {sources}, and chooses among the blocks there only"
+                        ),
+                        format!("{sources} too, or nothing"),
+                        "leave it empty; an export has one block, and BLOCK_URL checks it",
+                    ),
+                );
+            }
+        }
+        if has_archive && self.get("STATE_HASH").is_none() && !self.has_problem("STATE_HASH") {
+            self.problem(
+                "STATE_HASH",
+                None,
+                wrong(
+                    "is missing beside ARCHIVE_URI, and an archive has many blocks",
+                    "the state hash of the fork block",
+                    "set it, as it was announced; `materialize-ledger select` finds the one that the \
+                     written rule chooses",
+                ),
+            );
+        }
+    }
+
+    /// What means something beside an archive only.
+    fn archive_only(&mut self) {
+        if self.get("ARCHIVE_URI").is_some() {
             return;
         }
-        for name in ["STATE_HASH", "CONFIRMATIONS"] {
+        for name in ["ARCHIVE_GENESIS_ACCOUNTS", "ARCHIVE_PASSWORD_FILE"] {
             if let Some(found) = self.get(name).map(str::to_owned) {
                 self.problem(
                     name,
                     Some(&found),
                     wrong(
-                        "is set without CANDIDATE_STORE, and chooses from a store only",
-                        "CANDIDATE_STORE too, or nothing",
-                        "leave it empty; an export has one block, and BLOCK_URL checks it",
+                        "is set without ARCHIVE_URI",
+                        "ARCHIVE_URI too, or nothing",
+                        "set ARCHIVE_URI, or leave it empty",
                     ),
                 );
             }

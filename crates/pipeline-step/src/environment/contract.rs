@@ -54,7 +54,7 @@ pub struct Foreign {
 const INPUT: &str = "a path, file://, http://, https://, s3:// or gs://; plain, gzip or zstd";
 
 /// The contract.
-pub const VARIABLES: [Variable; 26] = [
+pub const VARIABLES: [Variable; 28] = [
     Variable {
         name: "NETWORK",
         old_names: &["NETWORK_NAME", "TESTNET_NAME"],
@@ -96,7 +96,7 @@ pub const VARIABLES: [Variable; 26] = [
         old_names: &[],
         need: Need::Optional,
         default: None,
-        meaning: "a human's choice of the fork block, with CANDIDATE_STORE; the candidate records it",
+        meaning: "a human's choice of the fork block, with CANDIDATE_STORE or ARCHIVE_URI; the candidate records it",
         form: "a state hash",
         example: "3NK4BpDSekaqsG6tx8Nse2zJchRft2JpnbvMiog55WCr5xJZaKeP",
     },
@@ -128,6 +128,24 @@ pub const VARIABLES: [Variable; 26] = [
         example: "https://example.org/replayer-output.json.gz",
     },
     Variable {
+        name: "ARCHIVE_URI",
+        old_names: &[],
+        need: Need::Source,
+        default: None,
+        meaning: "archive database; the fork block is STATE_HASH, and BLOCK_URL and the two epoch ledgers may be given beside it",
+        form: "postgresql://USER@HOST:PORT/DATABASE, without a password",
+        example: "postgresql://archive@db.example:5432/archive",
+    },
+    Variable {
+        name: "ARCHIVE_GENESIS_ACCOUNTS",
+        old_names: &[],
+        need: Need::Optional,
+        default: None,
+        meaning: "genesis accounts of the old chain, for an archive that lacks them; with ARCHIVE_URI",
+        form: INPUT,
+        example: "https://example.org/genesis_ledger.json.gz",
+    },
+    Variable {
         name: "BLOCK_URL",
         old_names: &[],
         need: Need::Optional,
@@ -150,7 +168,7 @@ pub const VARIABLES: [Variable; 26] = [
         old_names: &[],
         need: Need::Source,
         default: None,
-        meaning: "staking epoch ledger, with STAGED_LEDGER_URL",
+        meaning: "staking epoch ledger, with STAGED_LEDGER_URL; or with ARCHIVE_URI, where the archive cannot give it",
         form: INPUT,
         example: "https://example.org/staking_ledger.json.gz",
     },
@@ -159,7 +177,7 @@ pub const VARIABLES: [Variable; 26] = [
         old_names: &[],
         need: Need::Source,
         default: None,
-        meaning: "next epoch ledger, with STAGED_LEDGER_URL",
+        meaning: "next epoch ledger, likewise",
         form: INPUT,
         example: "https://example.org/next_staking_ledger.json.gz",
     },
@@ -292,7 +310,7 @@ pub const VARIABLES: [Variable; 26] = [
 ];
 
 /// More of the contract: what the steps themselves run with.
-pub const SETTINGS: [Variable; 2] = [
+pub const SETTINGS: [Variable; 3] = [
     Variable {
         name: "SIGNING_KEY_FILE",
         old_names: &[],
@@ -301,6 +319,15 @@ pub const SETTINGS: [Variable; 2] = [
         meaning: "private key for the manifest, a file on the agent that signs; without one it is not signed",
         form: "a path; never the key itself",
         example: "/etc/forkpack/release.pem",
+    },
+    Variable {
+        name: "ARCHIVE_PASSWORD_FILE",
+        old_names: &[],
+        need: Need::Optional,
+        default: None,
+        meaning: "password of the archive in its first line, a file on the agent that imports",
+        form: "a path; never the password itself",
+        example: "/etc/forkpack/archive.password",
     },
     Variable {
         name: "FORKPACK_IMAGE",

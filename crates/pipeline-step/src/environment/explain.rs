@@ -106,7 +106,7 @@ pub fn as_markdown() -> String {
          with `run-pipeline`: `--env NAME=VALUE`). The first step, `pipeline-step check-env`, holds all of \
          them against this list and reports everything that is wrong at once. Empty is not set.\n\n\
          Exactly one *source* of the fork point must be set: `CANDIDATE_STORE`, `FORK_CONFIG_URL`, \
-         `REPLAYER_OUTPUT_URL`, or the three ledgers together with `BLOCK_URL`.\n\n\
+         `REPLAYER_OUTPUT_URL`, `ARCHIVE_URI` with `STATE_HASH`, or the three ledgers together with `BLOCK_URL`.\n\n\
          | variable | old names | | meaning | form | example |\n|---|---|---|---|---|---|\n",
     );
     for variable in all() {

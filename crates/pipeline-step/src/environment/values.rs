@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use fork_archive::ArchiveUri;
 use fork_daemon::StoreUrl;
 use fork_daemon::registry::ImageReference;
 use fork_genesis::network::{Network, NetworkError};
 use fork_genesis::timestamp::{GenesisTimestamp, TimestampError};
 use fork_package::PackageVersion;
-use fork_types::{Era, SlotSinceGenesis, SlotSinceHardFork, SlotSpan, StateHash};
+use fork_types::{Era, Fault, SlotSinceGenesis, SlotSinceHardFork, SlotSpan, StateHash};
 
 use super::look::{Wrong, directory, file, input, looks_like_a_key, wrong};
 
@@ -30,11 +31,12 @@ pub(crate) fn value(name: &str, value: &str, around: &Around) -> Result<Option<S
         "NETWORK" => network(value).map(|_| None),
         "FROM_ERA" | "TO_ERA" => era(value).map(|_| None),
         "CANDIDATE_STORE" => store(value).map(|()| None),
+        "ARCHIVE_URI" => archive(value),
         "STATE_HASH" => parsed::<StateHash>(
             value,
             "is no state hash",
             "a state hash, which begins with 3N",
-            "copy it from `dump-candidates list`",
+            "copy it from `dump-candidates list`, `materialize-ledger list` or the announcement",
         ),
         "CONFIRMATIONS" => number::<u32>(value),
         "FORK_SLOT" => number::<SlotSinceGenesis>(value),
@@ -46,6 +48,7 @@ pub(crate) fn value(name: &str, value: &str, around: &Around) -> Result<Option<S
         | "STAGED_LEDGER_URL"
         | "STAKING_LEDGER_URL"
         | "NEXT_STAKING_LEDGER_URL"
+        | "ARCHIVE_GENESIS_ACCOUNTS"
         | "PREFORK_CONFIG" => input(value).map(|()| None),
         "UNVERIFIED_SOURCE" | "UNSCHEDULED" => switch(value),
         "GENESIS_TIMESTAMP" => timestamp(value),
@@ -56,6 +59,7 @@ pub(crate) fn value(name: &str, value: &str, around: &Around) -> Result<Option<S
         "ARCHITECTURE" => lower_case(value, true, "amd64"),
         "BASE_IMAGE" => base_image(value, around),
         "SIGNING_KEY_FILE" => key_file(value, around),
+        "ARCHIVE_PASSWORD_FILE" => password_file(value, around),
         "FORKPACK_IMAGE" => step_image(value),
         _ => Ok(None),
     }
@@ -107,6 +111,38 @@ fn store(value: &str) -> Result<(), Wrong> {
             "name the store that `dump-candidates capture` filled",
         )),
     }
+}
+
+/// The database; whatever is wrong with it, none of it is repeated.
+fn archive(value: &str) -> Result<Option<String>, Wrong> {
+    let expected =
+        "postgresql://USER@HOST:PORT/DATABASE, or postgresql://USER@/DATABASE?host=/DIRECTORY";
+    match ArchiveUri::parse(value) {
+        Ok(uri) if uri.has_password() => Err(wrong(
+            "holds a password",
+            expected,
+            "variables of a pipeline are shown to everybody: change this password, put the new one \
+             into a file on the agent, and name that in ARCHIVE_PASSWORD_FILE",
+        )),
+        Ok(_) => Ok(None),
+        Err(error) => Err(wrong(
+            format!("cannot be used: {error}"),
+            expected,
+            error.hint().unwrap_or_default(),
+        )),
+    }
+}
+
+fn password_file(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
+    let path = Path::new(value);
+    if !path.exists() && around.has_agents {
+        return Ok(Some(
+            "ARCHIVE_PASSWORD_FILE is not on this machine; it must be on the agent that runs the step \
+             `import`"
+                .to_owned(),
+        ));
+    }
+    file(path).map(|()| None)
 }
 
 fn parsed<T: std::str::FromStr>(

@@ -1,0 +1,571 @@
+//! A made-up archive whose blocks follow from their transactions: with trees that end inside blocks,
+//! snarked ledgers that trail behind, and epochs that take their ledgers from them.
+
+use fork_ledger::account::{Account, Timing, Vesting};
+use fork_ledger::hash::hash_accounts;
+use fork_ledger::merkle::{RootBuilder, ledger_hash};
+use fork_ledger::receipt::{CommandBody, SignedCommand};
+use fork_ledger::verification_key::VkHashCache;
+use fork_types::{
+    Amount, EpochSeed, Era, LedgerHash, PublicKey, ReceiptChainHash, Role, SlotSinceGenesis,
+    SlotSpan, StateHash, TokenId,
+};
+
+use super::commands::{BlockRow, Ledger, Transaction, memo, schema};
+use super::rows::Rows;
+use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
+
+/// Purpose of the random numbers of a chain.
+const PURPOSE: u64 = 201;
+
+/// Slots from one block to the next.
+const SLOTS_PER_BLOCK: u32 = 3;
+
+/// Accounts that pay for things: the first ones of the default token.
+const PAYERS: usize = 14;
+
+/// What an archive of transactions is to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainSpec {
+    /// Accounts of the genesis ledger, at least 30.
+    pub accounts: u32,
+    /// Height of the highest block.
+    pub height: u32,
+    /// Seed of everything that is random.
+    pub seed: u64,
+    /// Era of the blocks.
+    pub era: Era,
+    /// Tables of Mesa's width, whatever the era of the blocks.
+    pub wide: bool,
+    /// Blocks in an epoch.
+    pub epoch_blocks: u32,
+    /// Blocks that the snarked ledger trails behind.
+    pub lag: u32,
+    /// The block at this height has an account that pays for a zkApp command before the end of the
+    /// tree and for something behind it: the archive does not give its receipt chain there.
+    pub unknown_at: Option<u32>,
+    /// From this height on blocks are empty, as after the end of transactions.
+    pub empty_from: u32,
+}
+
+impl Default for ChainSpec {
+    fn default() -> Self {
+        Self {
+            accounts: 40,
+            height: 26,
+            seed: 1,
+            era: Era::Berkeley,
+            wide: false,
+            epoch_blocks: 5,
+            lag: 3,
+            unknown_at: None,
+            empty_from: u32::MAX,
+        }
+    }
+}
+
+/// A block of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainBlock {
+    /// Row in `blocks`.
+    pub id: u32,
+    /// Its state hash.
+    pub state_hash: StateHash,
+    /// That of its parent; its own for the genesis.
+    pub parent_hash: StateHash,
+    /// Its height.
+    pub height: u32,
+    /// Its slot.
+    pub slot: u32,
+    /// What the archive calls it.
+    pub status: &'static str,
+    /// Root of its staged ledger.
+    pub ledger_hash: LedgerHash,
+    /// Root of its snarked ledger.
+    pub snarked: LedgerHash,
+    /// Root of its staking and of its next epoch ledger.
+    pub epochs: [LedgerHash; 2],
+    /// Seeds of these epochs.
+    pub seeds: [EpochSeed; 2],
+    /// Commands in it.
+    pub commands: u32,
+}
+
+/// Where the tree ends of which a block holds the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundaryModel {
+    /// Height of the block.
+    pub height: u32,
+    /// Root of the ledger there.
+    pub root: LedgerHash,
+    /// The accounts of that ledger.
+    pub accounts: Vec<Account>,
+    /// Transactions of the block before it; all of them when it is the ledger after the block.
+    pub transactions: u32,
+    /// Transactions of the block.
+    pub of: u32,
+    /// Whether the order of transactions begins again there.
+    pub by_order: bool,
+    /// Whether the archive gives all accounts there.
+    pub is_known: bool,
+}
+
+/// An archive of transactions and what is in it.
+#[derive(Clone, Debug)]
+pub struct ChainModel {
+    /// Statements that make it in an empty database.
+    pub sql: String,
+    /// All blocks, by height, orphaned ones in front.
+    pub blocks: Vec<ChainBlock>,
+    /// The boundary in each block of the chain, by height.
+    pub boundaries: Vec<BoundaryModel>,
+    /// The genesis accounts, in leaf order.
+    pub genesis: Vec<Account>,
+}
+
+/// Makes up an archive of transactions.
+///
+/// # Errors
+///
+/// Fails on a spec that asks for the impossible.
+pub fn chain(spec: &ChainSpec) -> Result<ChainModel, FixtureError> {
+    let accounts = Accounts::new(&FixtureSpec {
+        accounts: spec.accounts + 8 * spec.height,
+        seed: spec.seed,
+        era: spec.era,
+        ..FixtureSpec::default()
+    })?;
+    let width = if spec.wide { Era::Mesa } else { spec.era }.app_state_len();
+    let mut maker = Maker {
+        spec: *spec,
+        random: Random::new(spec.seed, PURPOSE, 0),
+        accounts,
+        made: spec.accounts,
+        state: Vec::new(),
+        payers: Vec::new(),
+        rows: Rows::new(width),
+        blocks: Vec::new(),
+        boundaries: Vec::new(),
+    };
+    maker.genesis_accounts();
+    let genesis = maker.state.clone();
+    maker.chain()?;
+    Ok(ChainModel {
+        sql: maker.rows.into_sql_of(&schema()),
+        blocks: maker.blocks,
+        boundaries: maker.boundaries,
+        genesis,
+    })
+}
+
+struct Maker {
+    spec: ChainSpec,
+    random: Random,
+    accounts: Accounts,
+    /// Accounts taken so far, on all branches.
+    made: u32,
+    state: Vec<Account>,
+    payers: Vec<PublicKey>,
+    rows: Rows,
+    blocks: Vec<ChainBlock>,
+    boundaries: Vec<BoundaryModel>,
+}
+
+/// The transactions of a block: of the old tree, and of the new one.
+type Parts = [Vec<Transaction>; 2];
+
+impl Maker {
+    fn genesis_accounts(&mut self) {
+        for number in 0..self.spec.accounts {
+            let mut account = self.accounts.account(Role::Genesis, number);
+            if let Some(zkapp) = &mut account.zkapp {
+                // A database's text has no zero bytes.
+                zkapp.zkapp_uri.retain(|byte| *byte != 0);
+            }
+            let is_first = |other: &Account| other.public_key != account.public_key;
+            if account.token_id == TokenId::DEFAULT
+                && self.payers.len() < PAYERS
+                && self.state.iter().all(is_first)
+            {
+                account.balance = Amount::from_nanomina(5_000_000_000_000);
+                account.nonce = 7;
+                account.timing = Timing::Untimed;
+                // One in three has a schedule that ends somewhere in the chain.
+                if self.payers.len() % 3 == 2 {
+                    let slot =
+                        SLOTS_PER_BLOCK * (4 + 2 * u32::try_from(self.payers.len()).unwrap_or(0));
+                    account.timing = Timing::Timed(Vesting {
+                        initial_minimum_balance: Amount::from_nanomina(1000),
+                        cliff_time: SlotSinceGenesis::new(slot),
+                        cliff_amount: Amount::from_nanomina(1000),
+                        vesting_period: SlotSpan::new(1),
+                        vesting_increment: Amount::ZERO,
+                    });
+                }
+                self.payers.push(account.public_key);
+            }
+            self.state.push(account);
+        }
+    }
+
+    fn root(&self, accounts: &[Account]) -> Result<LedgerHash, FixtureError> {
+        let era = self.spec.era;
+        let mut root = RootBuilder::new(era, era.depth());
+        root.extend_from_slice(&hash_accounts(era, accounts, &VkHashCache::new())?)?;
+        Ok(ledger_hash(root.finish()))
+    }
+
+    fn chain(&mut self) -> Result<(), FixtureError> {
+        let root = self.root(&self.state.clone())?;
+        let seeds = [0, 1].map(|_| EpochSeed::new(self.random.field()));
+        let mut tip = ChainBlock {
+            id: self.rows.next_block(),
+            state_hash: StateHash::new(self.random.field()),
+            parent_hash: StateHash::DUMMY,
+            height: 1,
+            slot: 0,
+            status: "canonical",
+            ledger_hash: root,
+            snarked: root,
+            epochs: [root; 2],
+            seeds,
+            commands: 0,
+        };
+        tip.parent_hash = tip.state_hash;
+        self.write(&tip, None);
+        for (leaf, account) in self.state.iter().enumerate() {
+            self.rows.account(tip.id, leaf, account);
+        }
+        self.blocks.push(tip.clone());
+        for height in 2..=self.spec.height {
+            if height % 5 == 0 {
+                let before = self.state.clone();
+                self.block(&tip, height, "orphaned")?;
+                self.state = before;
+            }
+            let status = if height + 2 > self.spec.height {
+                "pending"
+            } else {
+                "canonical"
+            };
+            tip = self.block(&tip, height, status)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a block, its rows, and the boundary in it.
+    fn block(
+        &mut self,
+        parent: &ChainBlock,
+        height: u32,
+        status: &'static str,
+    ) -> Result<ChainBlock, FixtureError> {
+        let slot = SLOTS_PER_BLOCK * (height - 1);
+        let id = self.rows.next_block();
+        let parts = if height >= self.spec.empty_from {
+            [Vec::new(), Vec::new()]
+        } else {
+            self.parts(height)
+        };
+        let mut state = std::mem::take(&mut self.state);
+        let mut ledger = Ledger {
+            era: self.spec.era,
+            state: &mut state,
+            slot: SlotSinceGenesis::new(slot),
+            touched: std::collections::BTreeSet::new(),
+            created: Vec::new(),
+        };
+        let [first, second] = &parts;
+        for transaction in first {
+            ledger.first_pass(transaction);
+        }
+        let at_boundary = ledger.state.clone();
+        for transaction in second {
+            ledger.first_pass(transaction);
+        }
+        for transaction in first.iter().chain(second) {
+            ledger.second_pass(transaction, &mut self.random);
+        }
+        let (touched, created) = (ledger.touched, ledger.created);
+        self.state = state;
+        let ledger_hash = self.root(&self.state.clone())?;
+        let [staking, next] = self.epochs(parent, slot);
+        let is_command =
+            |one: &&Transaction| matches!(one, Transaction::Signed(..) | Transaction::Zkapp { .. });
+        let block = ChainBlock {
+            id,
+            state_hash: StateHash::new(self.random.field()),
+            parent_hash: parent.state_hash,
+            height,
+            slot,
+            status,
+            ledger_hash,
+            snarked: self.snarked(height),
+            epochs: [staking.1, next.1],
+            seeds: [staking.0, next.0],
+            commands: count(first.iter().chain(second).filter(is_command).count()),
+        };
+        self.write(&block, Some(parent));
+        for leaf in touched {
+            let account = self.state[leaf].clone();
+            self.rows.account(id, leaf, &account);
+        }
+        for leaf in created {
+            let account = self.state[leaf].clone();
+            self.rows.created(id, &account);
+        }
+        for (sequence, transaction) in first.iter().chain(second).enumerate() {
+            self.rows.transaction(id, sequence, transaction);
+        }
+        if status != "orphaned" {
+            let whole = second.is_empty();
+            let accounts = if whole {
+                self.state.clone()
+            } else {
+                at_boundary
+            };
+            let is_internal = |one: &Transaction| {
+                matches!(
+                    one,
+                    Transaction::Coinbase { .. } | Transaction::FeeTransfer(_)
+                )
+            };
+            self.boundaries.push(BoundaryModel {
+                height,
+                root: self.root(&accounts)?,
+                accounts,
+                transactions: count(first.len()),
+                of: count(first.len() + second.len()),
+                by_order: !whole && first.last().is_some_and(is_internal),
+                is_known: self.spec.unknown_at != Some(height),
+            });
+        }
+        self.blocks.push(block.clone());
+        Ok(block)
+    }
+
+    /// The snarked ledger of a block: the boundary some blocks below.
+    fn snarked(&self, height: u32) -> LedgerHash {
+        let wanted = height.saturating_sub(self.spec.lag);
+        self.boundaries
+            .iter()
+            .find(|boundary| boundary.height == wanted)
+            .map_or(self.blocks[0].snarked, |boundary| boundary.root)
+    }
+
+    /// Seed and root of the two epochs, as the protocol takes them over from the parent.
+    fn epochs(&mut self, parent: &ChainBlock, slot: u32) -> [(EpochSeed, LedgerHash); 2] {
+        let epoch = |slot: u32| slot / (SLOTS_PER_BLOCK * self.spec.epoch_blocks);
+        if epoch(slot) == epoch(parent.slot) {
+            let [staking, next] = parent.epochs;
+            // The seed changes with every block.
+            return [
+                (parent.seeds[0], staking),
+                (EpochSeed::new(self.random.field()), next),
+            ];
+        }
+        let genesis = self.blocks[0].ledger_hash;
+        let next = match parent.snarked == genesis {
+            true => parent.epochs[1],
+            false => parent.snarked,
+        };
+        [
+            (parent.seeds[1], parent.epochs[1]),
+            (EpochSeed::new(self.random.field()), next),
+        ]
+    }
+
+    fn write(&mut self, block: &ChainBlock, parent: Option<&ChainBlock>) {
+        let [staking, next] =
+            [0, 1].map(|place| (block.seeds[place].to_string(), block.epochs[place]));
+        let total: u64 = self
+            .state
+            .iter()
+            .filter(|account| account.token_id == TokenId::DEFAULT)
+            .map(|account| account.balance.nanomina() / 1000)
+            .sum();
+        self.rows.chain_block(&BlockRow {
+            id: block.id,
+            state_hash: block.state_hash.to_string(),
+            parent: parent.map(|parent| (parent.id, parent.state_hash.to_string())),
+            height: block.height,
+            slots: [block.slot; 2],
+            status: block.status,
+            ledger_hash: block.ledger_hash,
+            snarked: block.snarked,
+            total,
+            epochs: [staking, next],
+            era: self.spec.era,
+        });
+    }
+
+    /// Transactions of three kinds of blocks in turn: of one tree; of two, with the order beginning
+    /// again; of two, which does not show.
+    fn parts(&mut self, height: u32) -> Parts {
+        let mut nonces = Nonces::new(&self.state);
+        let kind = match self.spec.unknown_at {
+            Some(unknown) if unknown == height => 1,
+            _ => height % 3,
+        };
+        let mut first = self.commands(&mut nonces, [0, 7]);
+        if self.spec.unknown_at == Some(height) {
+            first.push(self.zkapp(&mut nonces, 0, true));
+        }
+        if kind != 2 {
+            first.extend(self.internal(height));
+        }
+        if kind == 0 {
+            return [first, Vec::new()];
+        }
+        let mut second = self.commands(&mut nonces, [0, 9]);
+        if self.spec.unknown_at == Some(height) {
+            second.push(self.signed(&mut nonces, 0));
+        }
+        second.extend(self.internal(height + 1));
+        [first, second]
+    }
+
+    /// Commands of one tree: the payer of zkApp commands is not one who pays in the other.
+    fn commands(&mut self, nonces: &mut Nonces, [_, zkapp_payer]: [usize; 2]) -> Vec<Transaction> {
+        let mut commands = Vec::new();
+        for _ in 0..3 + self.random.below(4) {
+            if self.random.once_in(3) {
+                let is_applied = !self.random.once_in(3);
+                commands.push(self.zkapp(nonces, zkapp_payer, is_applied));
+            } else {
+                // Number 10 is also changed by zkApp commands.
+                let payer = self.random.pick(&[0, 1, 2, 3, 4, 5, 6, 10]);
+                commands.push(self.signed(nonces, payer));
+            }
+        }
+        commands
+    }
+
+    fn payer(&self, number: usize) -> PublicKey {
+        self.payers[number % self.payers.len()]
+    }
+
+    fn any_payer(&mut self) -> PublicKey {
+        let number = self.random.below(self.payers.len() as u64);
+        self.payer(usize::try_from(number).unwrap_or(0))
+    }
+
+    /// Somebody who has no account yet.
+    fn stranger(&mut self) -> PublicKey {
+        self.made += 1;
+        self.accounts
+            .account(Role::Genesis, self.made - 1)
+            .public_key
+    }
+
+    fn signed(&mut self, nonces: &mut Nonces, payer: usize) -> Transaction {
+        let fee_payer = self.payer(payer);
+        let amount = Amount::from_nanomina(2_000_000_000 + self.random.below(1_000_000_000));
+        let (body, is_applied) = match self.random.below(8) {
+            0 => {
+                let receiver = self.stranger();
+                (CommandBody::Payment { receiver, amount }, true)
+            }
+            1 => {
+                let receiver = fee_payer;
+                (CommandBody::Payment { receiver, amount }, true)
+            }
+            2 => {
+                let receiver = self.any_payer();
+                (CommandBody::Payment { receiver, amount }, false)
+            }
+            3 => {
+                let delegate = self.any_payer();
+                (CommandBody::Delegation { delegate }, true)
+            }
+            4 => {
+                let delegate = self.stranger();
+                (CommandBody::Delegation { delegate }, false)
+            }
+            _ => {
+                let receiver = self.any_payer();
+                (CommandBody::Payment { receiver, amount }, true)
+            }
+        };
+        let command = SignedCommand {
+            fee_payer,
+            fee: Amount::from_nanomina(1_000_000 + self.random.below(1000)),
+            nonce: nonces.next(fee_payer),
+            valid_until: self.random.once_in(2).then(|| self.random.below32(1 << 30)),
+            memo: memo(&mut self.random),
+            body,
+        };
+        Transaction::Signed(command, is_applied)
+    }
+
+    /// A zkApp command that changes accounts that pay for no zkApp command.
+    fn zkapp(&mut self, nonces: &mut Nonces, payer: usize, is_applied: bool) -> Transaction {
+        let payer = self.payer(payer);
+        let amount = i64::try_from(self.random.below(1_000_000)).unwrap_or(0);
+        let [from, to] = [10, 11].map(|number| self.payer(number));
+        Transaction::Zkapp {
+            payer,
+            fee: 2_000_000 + self.random.below(1000),
+            nonce: nonces.next(payer),
+            receipt: ReceiptChainHash::new(self.random.field()),
+            updates: vec![(from, -amount), (to, amount)],
+            is_applied,
+        }
+    }
+
+    /// A coinbase and fee transfers, of all kinds in turn.
+    fn internal(&mut self, height: u32) -> Vec<Transaction> {
+        let coinbase = |receiver, transfer, is_applied| Transaction::Coinbase {
+            receiver,
+            amount: 720_000_000_000,
+            transfer,
+            is_applied,
+        };
+        let [one, two, three] = [3, 5, 12].map(|number| self.payer(number));
+        let mut all = match height % 4 {
+            0 => vec![coinbase(one, None, true)],
+            1 => vec![coinbase(one, Some((two, 7_000_000)), true)],
+            2 => {
+                let stranger = self.stranger();
+                vec![coinbase(stranger, Some((three, 5_000_000)), true)]
+            }
+            _ => vec![coinbase(two, None, false)],
+        };
+        all.push(match height % 3 {
+            0 => Transaction::FeeTransfer(vec![(three, 9_000_000, true)]),
+            1 => Transaction::FeeTransfer(vec![(two, 9_000_000, true), (one, 3_000_000, true)]),
+            _ => {
+                let stranger = self.stranger();
+                let fee = 1_500_000_000;
+                Transaction::FeeTransfer(vec![(stranger, fee, true), (three, 4_000_000, false)])
+            }
+        });
+        all
+    }
+}
+
+/// The next nonce of each payer.
+struct Nonces(Vec<(PublicKey, u32)>);
+
+impl Nonces {
+    fn new(state: &[Account]) -> Self {
+        let default = state
+            .iter()
+            .filter(|account| account.token_id == TokenId::DEFAULT);
+        Self(default.map(|one| (one.public_key, one.nonce)).collect())
+    }
+
+    fn next(&mut self, key: PublicKey) -> u32 {
+        match self.0.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, nonce)) => {
+                *nonce += 1;
+                *nonce - 1
+            }
+            None => 0,
+        }
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
