@@ -1,5 +1,7 @@
 //! What `materialize-ledger` can end with.
 
+use std::path::PathBuf;
+
 use fork_archive::{ArchiveError, PopulateError};
 use fork_fs::FsError;
 use fork_genesis::config::ConfigError;
@@ -67,6 +69,12 @@ pub enum MaterializeErrorKind {
         file: String,
         /// What it is or has instead.
         problem: String,
+    },
+    /// A password that others can read.
+    #[error("the password in {} can be read by others than its owner", path.display())]
+    OpenPassword {
+        /// The file.
+        path: PathBuf,
     },
     /// An account that an archive cannot hold.
     #[error(transparent)]
@@ -232,7 +240,9 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::NoBase { .. } => Class::BadInput,
             MaterializeErrorKind::Store(error) => error.class(),
             MaterializeErrorKind::Populate(error) => error.class(),
-            MaterializeErrorKind::NoSchema { .. } => Class::Usage,
+            MaterializeErrorKind::NoSchema { .. } | MaterializeErrorKind::OpenPassword { .. } => {
+                Class::Usage
+            }
             MaterializeErrorKind::NoGenesisAccounts { .. } => Class::Pending,
             MaterializeErrorKind::OtherBase { .. }
             | MaterializeErrorKind::Holes { .. }
@@ -259,6 +269,9 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Block { source, .. } => source.hint(),
             MaterializeErrorKind::Store(error) => error.hint(),
             MaterializeErrorKind::Populate(error) => error.hint(),
+            MaterializeErrorKind::OpenPassword { path } => {
+                Some(format!("chmod 600 {}", path.display()))
+            }
             MaterializeErrorKind::NoSchema { .. } => Some(
                 "accounts of Berkeley fit into tables of Berkeley and Mesa, those of Mesa into \
                  tables of Mesa"

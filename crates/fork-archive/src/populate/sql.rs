@@ -32,6 +32,9 @@ pub(super) fn head(populate: &Populate) -> String {
 -- Run it with psql. It is one transaction, changes no row that is there, and may be run again.
 \\set ON_ERROR_STOP on
 BEGIN;
+-- Planned before the server knows how much is in the tables, nested loops would take hours.
+SET LOCAL enable_nestloop = off;
+SET LOCAL work_mem = '256MB';
 DO $forkpack$
 DECLARE seen record;
 BEGIN

@@ -11,6 +11,7 @@
 
 mod bases;
 mod causes;
+mod connection;
 mod damage;
 mod epochs;
 mod errors;
