@@ -1,30 +1,12 @@
 //! The dumps of real networks, where they are at hand.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use crate::support::{connect, create, execute, fresh, have_server, server, staged};
-
-/// The directory of the dumps; see `scripts/test` for the two variables.
-fn dumps() -> Option<PathBuf> {
-    let shared = std::env::var_os("FORKPACK_SHARED").map(PathBuf::from);
-    let shared = shared
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")));
-    let dumps = shared.join("reference-data/archive");
-    if dumps.is_dir() {
-        return Some(dumps);
-    }
-    assert!(
-        std::env::var_os("FORKPACK_REQUIRE_SHARED").is_none(),
-        "no reference data"
-    );
-    eprintln!("SKIPPED: no reference data");
-    None
-}
+use crate::support::{
+    connect, create, execute, fresh, have_server, load_dump, reference_dumps, server, staged,
+};
 
 #[test]
 fn every_block_of_real_networks() {
-    let Some(dumps) = dumps().filter(|_| have_server()) else {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
         return;
     };
     for (file, blocks) in [
@@ -33,16 +15,7 @@ fn every_block_of_real_networks() {
     ] {
         let database = fresh("real");
         create(&database, "template0");
-        let loaded = Command::new("psql")
-            .args(["-q", "-U", "postgres", "-d", &database, "-h"])
-            .arg(server().directory())
-            .arg("-f")
-            .arg(dumps.join(file))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(loaded.success());
+        load_dump(&database, &dumps.join(file));
         execute(&database, "SELECT 1");
         let mut hashes = Vec::new();
         connect(&database)
