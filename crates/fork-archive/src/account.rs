@@ -92,6 +92,11 @@ impl<'a> AccountStream<'a> {
         Self::open_among(archive, block, era, UP)
     }
 
+    /// What is asked for the accounts on a branch; `$1` is the id of the block.
+    pub(crate) fn query() -> String {
+        format!("{UP}{ROWS}")
+    }
+
     /// The rows that the block itself has: what it touched, as it left it.
     pub(crate) fn of_block(
         archive: &'a mut Archive,

@@ -9,10 +9,10 @@
 
 mod login;
 mod row;
+mod socket;
+mod tls;
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -20,9 +20,10 @@ use postgres_protocol::message::backend::{ErrorResponseBody, Header, Message};
 use postgres_protocol::message::frontend;
 
 use crate::error::{ArchiveError, ArchiveErrorKind};
-use crate::uri::{ArchiveUri, Endpoint};
+use crate::uri::ArchiveUri;
 
 pub use row::Row;
+use socket::Socket;
 
 /// Longest message read, in bytes. The longest row asked for has a verification key of 2.4 kB; an
 /// error with its context may be longer.
@@ -49,69 +50,6 @@ pub struct Client {
     server_version: String,
 }
 
-/// A server that listens on the network or on this machine.
-enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Socket {
-    fn open(endpoint: &Endpoint, patience: Duration) -> io::Result<Self> {
-        match endpoint {
-            Endpoint::Tcp { host, port } => {
-                let mut last = None;
-                for address in (host.as_str(), *port).to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, patience) {
-                        Ok(stream) => {
-                            stream.set_nodelay(true)?;
-                            return Ok(Self::Tcp(stream));
-                        }
-                        Err(error) => last = Some(error),
-                    }
-                }
-                Err(last.unwrap_or_else(|| {
-                    io::Error::new(io::ErrorKind::NotFound, "the host has no address")
-                }))
-            }
-            Endpoint::Unix { directory, port } => {
-                UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).map(Self::Unix)
-            }
-        }
-    }
-
-    fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))
-            }
-            Self::Unix(stream) => {
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))
-            }
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.write_all(bytes),
-            Self::Unix(stream) => stream.write_all(bytes),
-        }
-    }
-
-    /// Whether nobody on the way can listen.
-    const fn is_local(&self) -> bool {
-        matches!(self, Self::Unix(_))
-    }
-}
-
 impl Client {
     /// Connects and logs in. `connect` is how long that may take in each of its steps; `silence` is
     /// how long the server may later be silent, which must be longer than any statement.
@@ -134,6 +72,7 @@ impl Client {
             server: server.clone(),
             source,
         })?;
+        let socket = tls::protect(socket, uri)?;
         let mut client = Self {
             socket,
             received: BytesMut::new(),
@@ -261,9 +200,18 @@ impl Client {
     ) -> Result<bool, ArchiveError> {
         let mut has_more = false;
         // After an error the server skips to the end, and so does this; the first one counts.
-        let mut failure = None;
+        let mut failure: Option<ArchiveError> = None;
         loop {
-            match self.receive()? {
+            let message = match (self.receive(), failure.take()) {
+                (Ok(message), said) => {
+                    failure = said;
+                    message
+                }
+                // A server that ends the connection says why, and closes it.
+                (Err(_), Some(said)) => return Err(said),
+                (Err(error), None) => return Err(error),
+            };
+            match message {
                 Message::DataRow(body) => {
                     if failure.is_none() {
                         let visited = Row::new(&body)

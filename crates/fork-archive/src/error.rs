@@ -41,6 +41,22 @@ pub enum ArchiveErrorKind {
         /// Why not.
         source: io::Error,
     },
+    /// The server has no encryption.
+    #[error("{server} does not offer TLS, which sslmode={mode} asks for")]
+    NoTls {
+        /// The server.
+        server: String,
+        /// What was asked for.
+        mode: &'static str,
+    },
+    /// The server is not who it should be, or encrypts in no way that is known here.
+    #[error("no safe connection to {server}")]
+    Tls {
+        /// The server.
+        server: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// The connection ended in the middle.
     #[error("the connection to {server} was lost")]
     Lost {
@@ -214,6 +230,8 @@ impl Fault for ArchiveError {
         match self.kind() {
             ArchiveErrorKind::Uri(error) => error.class(),
             ArchiveErrorKind::Connect { .. }
+            | ArchiveErrorKind::NoTls { .. }
+            | ArchiveErrorKind::Tls { .. }
             | ArchiveErrorKind::Lost { .. }
             | ArchiveErrorKind::AccessDenied { .. } => Class::Environment,
             ArchiveErrorKind::NoPassword { .. } => Class::Usage,
@@ -245,6 +263,13 @@ impl Fault for ArchiveError {
             ArchiveErrorKind::Connect { .. } => {
                 "is the server running, and may this machine reach it? A socket is named by its \
                  directory: postgresql:///DATABASE?host=/DIRECTORY"
+            }
+            ArchiveErrorKind::NoTls { .. } => {
+                "set up TLS on the server, or connect through a socket or a tunnel"
+            }
+            ArchiveErrorKind::Tls { .. } => {
+                "sslrootcert must have the certificate of the authority that signed the server's, \
+                 and with sslmode=verify-full the server's must be for the host in the URI"
             }
             ArchiveErrorKind::Lost { .. } => "nothing was written; run the same command again",
             ArchiveErrorKind::NoPassword { .. } | ArchiveErrorKind::AccessDenied { .. } => {

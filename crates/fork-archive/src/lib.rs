@@ -22,6 +22,7 @@ pub mod client;
 mod clues;
 mod error;
 mod list;
+mod populate;
 mod schema;
 mod search;
 mod transactions;
@@ -34,6 +35,7 @@ pub use block::{ArchiveBlock, BlockChoice, ChainStatus, EpochRow};
 pub use branch::{Branch, BranchBreak};
 pub use error::{ArchiveError, ArchiveErrorKind};
 pub use list::{LISTED_BLOCKS_MAX, ListedBlock, WINDOW_BLOCKS_MAX, Window};
+pub use populate::{Populate, PopulateError};
 pub use schema::Schema;
 pub use search::SnarkedRange;
 pub use transactions::{

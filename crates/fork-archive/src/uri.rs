@@ -1,7 +1,7 @@
 //! Where an archive is, and who asks.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fork_types::{Class, Fault};
 use url::Url;
@@ -20,6 +20,50 @@ pub struct ArchiveUri {
     pub(crate) user: String,
     pub(crate) password: Option<Zeroizing<String>>,
     pub(crate) database: String,
+    pub(crate) tls: TlsMode,
+    /// File with the certificates of the authorities that are trusted.
+    root_certificate_file: Option<PathBuf>,
+    /// What is in it.
+    pub(crate) root_certificates: Option<Vec<u8>>,
+}
+
+/// How much the connection over a network is protected; a socket of this machine needs none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsMode {
+    /// Not at all.
+    Disable,
+    /// Encrypted where the server can, whoever it is.
+    Prefer,
+    /// Encrypted, whoever it is; by a trusted authority when there are certificates of one.
+    Require,
+    /// A trusted authority vouches for the server, under whatever name.
+    VerifyCa,
+    /// A trusted authority vouches for the server under the name that is connected to.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// As in a URI.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
+    fn of(name: &str) -> Result<Self, UriError> {
+        Ok(match name {
+            "disable" => Self::Disable,
+            "allow" | "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return Err(UriError::TlsMode),
+        })
+    }
 }
 
 /// Where the server listens.
@@ -53,9 +97,18 @@ pub enum UriError {
         /// Its name.
         name: String,
     },
-    /// Encryption that this client does not have.
-    #[error("it asks for TLS")]
-    Tls,
+    /// A mode of encryption that nobody has.
+    #[error("its sslmode is none of disable, allow, prefer, require, verify-ca and verify-full")]
+    TlsMode,
+    /// Nothing to verify the server with.
+    #[error("it asks for the server to be verified and names no sslrootcert")]
+    NoRootCertificates,
+    /// The certificates are none.
+    #[error("its sslrootcert has no usable certificates: {problem}")]
+    RootCertificates {
+        /// What is wrong.
+        problem: String,
+    },
     /// A percent-encoded part that is not UTF-8.
     #[error("its {part} is not UTF-8")]
     NotUtf8 {
@@ -72,17 +125,19 @@ impl Fault for UriError {
             | Self::NoDatabase
             | Self::NoHost
             | Self::Parameter { .. }
-            | Self::Tls
+            | Self::TlsMode
+            | Self::NoRootCertificates
             | Self::NotUtf8 { .. } => Class::Usage,
+            Self::RootCertificates { .. } => Class::BadInput,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(
             match self {
-                Self::Tls => {
-                    "connect through a local socket, an SSH tunnel or the provider's proxy, with \
-                     sslmode=disable"
+                Self::TlsMode | Self::NoRootCertificates | Self::RootCertificates { .. } => {
+                    "such as ?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, \
+                     or the certificate of the authority that your provider names"
                 }
                 _ => {
                     "such as postgresql://USER@HOST:5432/archive, or \
@@ -125,6 +180,9 @@ impl ArchiveUri {
         let mut user = decoded(url.username(), "user")?;
         let mut password = url.password().map(|text| decoded(text, "password"));
         let mut database = decoded(url.path().trim_start_matches('/'), "database")?;
+        // The default of libpq.
+        let mut tls = TlsMode::Prefer;
+        let mut root_certificate_file = None;
         for (name, value) in url.query_pairs() {
             match name.as_ref() {
                 "host" => host = value.into_owned(),
@@ -132,10 +190,8 @@ impl ArchiveUri {
                 "user" => user = value.into_owned(),
                 "password" => password = Some(Ok(value.into_owned())),
                 "dbname" => database = value.into_owned(),
-                "sslmode" => match value.as_ref() {
-                    "disable" | "allow" | "prefer" => {}
-                    _ => return Err(UriError::Tls),
-                },
+                "sslmode" => tls = TlsMode::of(&value)?,
+                "sslrootcert" => root_certificate_file = Some(PathBuf::from(value.as_ref())),
                 _ => {
                     return Err(UriError::Parameter {
                         name: name.chars().take(40).collect(),
@@ -145,6 +201,10 @@ impl ArchiveUri {
         }
         if database.is_empty() {
             return Err(UriError::NoDatabase);
+        }
+        let verifies = matches!(tls, TlsMode::VerifyCa | TlsMode::VerifyFull);
+        if verifies && root_certificate_file.is_none() {
+            return Err(UriError::NoRootCertificates);
         }
         let endpoint = if host.is_empty() {
             return Err(UriError::NoHost);
@@ -165,7 +225,26 @@ impl ArchiveUri {
             },
             password: password.transpose()?.map(Zeroizing::new),
             database,
+            tls,
+            root_certificate_file,
+            root_certificates: None,
         })
+    }
+
+    /// File with the certificates of trusted authorities, whose content is for
+    /// [`Self::with_root_certificates`].
+    #[must_use]
+    pub fn root_certificate_file(&self) -> Option<&Path> {
+        self.root_certificate_file.as_deref()
+    }
+
+    /// The same with the content of its file of certificates, in PEM.
+    #[must_use]
+    pub fn with_root_certificates(self, pem: Vec<u8>) -> Self {
+        Self {
+            root_certificates: Some(pem),
+            ..self
+        }
     }
 
     /// The same with this password in place of its own.
@@ -262,7 +341,11 @@ mod tests {
             ("postgres://h", UriError::NoDatabase),
             ("postgres:///d", UriError::NoHost),
             ("h/d", UriError::Malformed),
-            ("postgres://h/d?sslmode=verify-full", UriError::Tls),
+            (
+                "postgres://h/d?sslmode=verify-full",
+                UriError::NoRootCertificates,
+            ),
+            ("postgres://h/d?sslmode=of-course", UriError::TlsMode),
             (
                 "postgres://h/d?target_session_attrs=any",
                 UriError::Parameter {
@@ -282,7 +365,7 @@ mod tests {
         for text in [
             "postgres://u:hunter2@h",
             "hunter2",
-            "postgres://u:hunter2@h/d?sslmode=require",
+            "postgres://u:hunter2@h/d?sslmode=hunter2",
             "postgres://u:hunter2@h:99999999/d",
         ] {
             let error = ArchiveUri::parse(text).unwrap_err();

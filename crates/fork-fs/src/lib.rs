@@ -21,6 +21,7 @@ mod tree;
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{AtomicFile, write_atomic};
@@ -197,6 +198,18 @@ pub fn exists(path: &Path) -> bool {
 pub fn file_bytes(path: &Path) -> Result<u64, FsError> {
     fs::metadata(path)
         .map(|metadata| metadata.len())
+        .map_err(|source| FsError::io(Operation::Open, path, source))
+}
+
+/// Whether nobody but its owner may read or write a file, so that it may hold a secret. What is no
+/// file but a pipe is private.
+///
+/// # Errors
+///
+/// Fails when the file cannot be looked at.
+pub fn is_private(path: &Path) -> Result<bool, FsError> {
+    fs::metadata(path)
+        .map(|metadata| !metadata.is_file() || metadata.permissions().mode() & 0o077 == 0)
         .map_err(|source| FsError::io(Operation::Open, path, source))
 }
 

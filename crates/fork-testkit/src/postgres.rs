@@ -13,6 +13,17 @@ const DIRECTORIES: [&str; 2] = ["/usr/lib/postgresql", "/usr/pgsql"];
 const KEEPER: &str = "directory=$1; shift; trap 'kill -INT $server; wait $server; \
     rm -rf \"$directory\"; exit' TERM; \"$@\" & server=$!; wait $server";
 
+/// What a server needs for TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls<'a> {
+    /// Addresses to listen on, separated by commas.
+    pub addresses: &'a str,
+    /// Its certificate, in PEM.
+    pub certificate: &'a Path,
+    /// Its private key, in PEM.
+    pub key: &'a Path,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -33,6 +44,19 @@ impl Server {
     ///
     /// Fails when there is no PostgreSQL, and when it does not start.
     pub fn start(parent: &Path) -> io::Result<Self> {
+        Self::launch(parent, None)
+    }
+
+    /// The same with TLS on addresses of this machine, port 5432; without it nobody is let in there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_tls(parent: &Path, tls: &Tls<'_>) -> io::Result<Self> {
+        Self::launch(parent, Some(tls))
+    }
+
+    fn launch(parent: &Path, tls: Option<&Tls<'_>>) -> io::Result<Self> {
         let programs =
             programs().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no PostgreSQL"))?;
         let directory = parent.join(format!("pg-{}", std::process::id()));
@@ -62,6 +86,21 @@ impl Server {
                 "-D",
             ])
             .arg(&data))?;
+        if let Some(tls) = tls {
+            let rules = "local all all trust\nhostssl all all 127.0.0.0/8 trust\n";
+            fork_fs::write_atomic(&data.join("pg_hba.conf"), rules.as_bytes())
+                .map_err(io::Error::other)?;
+            for (file, name) in [(tls.certificate, "server.crt"), (tls.key, "server.key")] {
+                let mut install = Command::new("install");
+                install.args(["-m", "600"]);
+                if is_root() {
+                    install.args(["-o", "postgres"]);
+                }
+                run(install.arg(file).arg(data.join(name)))?;
+            }
+            fork_fs::write_atomic(&data.join("postgresql.auto.conf"), b"ssl = on\n")
+                .map_err(io::Error::other)?;
+        }
         let mut command = Command::new("setpriv");
         command
             .args(user)
@@ -72,7 +111,11 @@ impl Server {
             .arg(&data)
             .arg("-k")
             .arg(&directory)
-            .args(["-F", "-c", "listen_addresses=", "-c", "fsync=off"])
+            .args(["-F", "-c", "fsync=off", "-c"])
+            .arg(format!(
+                "listen_addresses={}",
+                tls.map_or("", |tls| tls.addresses)
+            ))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let (sender, receiver) = channel();

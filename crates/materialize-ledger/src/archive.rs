@@ -12,6 +12,9 @@ use crate::error::{MaterializeError, MaterializeErrorKind};
 /// Longest password file read, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
+/// Longest file of certificates read, in bytes: that of all public authorities has 220 kB.
+const CERTIFICATE_BYTES_MAX: u64 = 4 << 20;
+
 /// The archive's database
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Archive")]
@@ -29,7 +32,7 @@ pub struct ArchiveArgs {
     )]
     pub archive_uri: Secret,
 
-    /// File with the password, in its first line
+    /// File with the password, in its first line; only its owner may read it
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
@@ -78,6 +81,10 @@ impl ArchiveArgs {
         if let Some(password) = self.password()? {
             uri = uri.with_password(password);
         }
+        if let Some(path) = uri.root_certificate_file() {
+            let pem = fork_fs::read_limited(path, CERTIFICATE_BYTES_MAX)?;
+            uri = uri.with_root_certificates(pem);
+        }
         let limits = Limits {
             connect: Duration::from_secs(self.connect_timeout),
             statement: Duration::from_secs(self.statement_timeout),
@@ -89,6 +96,9 @@ impl ArchiveArgs {
         let Some(path) = &self.password_file else {
             return Ok(self.archive_password.clone().map(|secret| secret.0));
         };
+        if !fork_fs::is_private(path)? {
+            return Err(MaterializeErrorKind::OpenPassword { path: path.clone() }.into());
+        }
         let bytes = fork_fs::read_limited(path, PASSWORD_BYTES_MAX)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(text.lines().next().map(str::to_owned))

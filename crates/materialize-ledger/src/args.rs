@@ -7,6 +7,7 @@ use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerRe
 use crate::archive::ArchiveArgs;
 use crate::candidate::CandidateArgs;
 use crate::list::ListArgs;
+use crate::populate::PopulateArgs;
 use crate::select::SelectArgs;
 use crate::snarked::SnarkedArgs;
 
@@ -29,6 +30,15 @@ pub enum Command {
     /// appears at --output only when that root is the block's; otherwise the exit code is 4 (or 3,
     /// when something is missing in the archive), the likely reason is printed, and nothing is left.
     Staged(Box<StagedArgs>),
+
+    /// Write SQL that gives an archive the accounts of a genesis block it has no rows of
+    ///
+    /// For an archive that was started without the network's configuration, or was running before that
+    /// of a fork existed. The accounts are proved by their root first. The SQL is one transaction for
+    /// psql: it refuses a block that is not there or has another root, changes no row that is there,
+    /// and may be run again. Afterwards `staged` proves the block without --genesis-accounts.
+    Populate(Box<PopulateArgs>),
+
     /// Write a ledger known by its root, such as an epoch ledger
     ///
     /// Epoch ledgers are snarked ledgers: mostly the staged ledger of some block, and else the ledger
@@ -111,6 +121,7 @@ impl Worker for Args {
     fn reporting(&self) -> &ReportingArgs {
         match &self.command {
             Command::Staged(staged) => &staged.reporting,
+            Command::Populate(populate) => &populate.reporting,
             Command::Snarked(snarked) => &snarked.reporting,
             Command::Candidate(candidate) => &candidate.reporting,
             Command::List(list) => &list.reporting,
@@ -123,6 +134,10 @@ impl Worker for Args {
             Command::Staged(staged) => {
                 let document = staged.run(context)?;
                 context.emit(&staged.summary(&document), &document)?;
+            }
+            Command::Populate(populate) => {
+                let report = populate.run(context)?;
+                context.emit(&populate.summary(&report), &report)?;
             }
             Command::Snarked(snarked) => {
                 let document = snarked.run(context)?;

@@ -10,13 +10,12 @@ mod form;
 use std::collections::VecDeque;
 use std::path::Path;
 
-use fork_archive::ArchiveBlock;
 use fork_fs::StagedDir;
 use fork_ledger::account::Account;
 use fork_ledger::batch::{AccountBatch, LeafHasher, ListReader};
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
 use fork_types::document::SourceRef;
-use fork_types::{Era, LedgerHash};
+use fork_types::{Era, LedgerHash, StateHash};
 use fork_worker::{Context, Input, InputArg, OutputFormat};
 
 use crate::error::{MaterializeError, MaterializeErrorKind};
@@ -42,11 +41,11 @@ pub(crate) struct GenesisAccounts {
 }
 
 impl GenesisAccounts {
-    /// Reads `file`, whatever form it has, and proves that it is the ledger of `genesis`. `beside` is
-    /// a path beside which there is room for a copy.
+    /// Reads `file`, whatever form it has, and proves that it is the ledger of a genesis block, given
+    /// by state hash and root. `beside` is a path beside which there is room for a copy.
     pub(crate) fn prove(
         file: &InputArg,
-        genesis: &ArchiveBlock,
+        (genesis, expected): (StateHash, LedgerHash),
         era: Era,
         beside: &Path,
         context: &Context,
@@ -55,7 +54,7 @@ impl GenesisAccounts {
         let mut refused = None;
         loop {
             let (read, computed) = Self::read(&form, era, beside, context)?;
-            if computed == genesis.ledger_hash {
+            if computed == expected {
                 return Ok(read);
             }
             // Of several ways to read it the first is what was asked for.
@@ -67,8 +66,8 @@ impl GenesisAccounts {
                         file: file.to_string(),
                         accounts: refused.0,
                         computed: refused.1,
-                        genesis: genesis.state_hash,
-                        expected: genesis.ledger_hash,
+                        genesis,
+                        expected,
                     }
                     .into());
                 }
@@ -125,6 +124,11 @@ impl GenesisAccounts {
     /// What was given.
     pub(crate) const fn source(&self) -> &SourceRef {
         &self.source
+    }
+
+    /// How many there are.
+    pub(crate) const fn accounts(&self) -> u64 {
+        self.accounts
     }
 
     /// The accounts from the first on.

@@ -1,6 +1,8 @@
 //! What `materialize-ledger` can end with.
 
-use fork_archive::ArchiveError;
+use std::path::PathBuf;
+
+use fork_archive::{ArchiveError, PopulateError};
 use fork_fs::FsError;
 use fork_genesis::config::ConfigError;
 use fork_genesis::schedule::ScheduleError;
@@ -9,7 +11,7 @@ use fork_ledger::hash::HashError;
 use fork_ledger::json::{ListedAccountError, StreamError};
 use fork_ledger::merkle::MerkleError;
 use fork_store::StoreError;
-use fork_types::{Class, Fault, LedgerHash, StateHash};
+use fork_types::{Class, Era, Fault, LedgerHash, StateHash};
 use fork_worker::InputError;
 
 /// Why there is no ledger.
@@ -67,6 +69,21 @@ pub enum MaterializeErrorKind {
         file: String,
         /// What it is or has instead.
         problem: String,
+    },
+    /// A password that others can read.
+    #[error("the password in {} can be read by others than its owner", path.display())]
+    OpenPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An account that an archive cannot hold.
+    #[error(transparent)]
+    Populate(#[from] PopulateError),
+    /// No tables for that era.
+    #[error("no tables of that schema hold accounts of era {era}")]
+    NoSchema {
+        /// The era.
+        era: Era,
     },
     /// A ledger store.
     #[error(transparent)]
@@ -234,6 +251,10 @@ impl Fault for MaterializeError {
             },
             MaterializeErrorKind::NoBase { .. } => Class::BadInput,
             MaterializeErrorKind::Store(error) => error.class(),
+            MaterializeErrorKind::Populate(error) => error.class(),
+            MaterializeErrorKind::NoSchema { .. } | MaterializeErrorKind::OpenPassword { .. } => {
+                Class::Usage
+            }
             MaterializeErrorKind::NoGenesisAccounts { .. } => Class::Pending,
             MaterializeErrorKind::OtherBase { .. }
             | MaterializeErrorKind::Holes { .. }
@@ -262,6 +283,15 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Schedule(error) => error.hint(),
             MaterializeErrorKind::Block { source, .. } => source.hint(),
             MaterializeErrorKind::Store(error) => error.hint(),
+            MaterializeErrorKind::Populate(error) => error.hint(),
+            MaterializeErrorKind::OpenPassword { path } => {
+                Some(format!("chmod 600 {}", path.display()))
+            }
+            MaterializeErrorKind::NoSchema { .. } => Some(
+                "accounts of Berkeley fit into tables of Berkeley and Mesa, those of Mesa into \
+                 tables of Mesa"
+                    .to_owned(),
+            ),
             MaterializeErrorKind::BaseConfig { .. } | MaterializeErrorKind::NoBase { .. } => Some(
                 "it may be an account list or dump, a daemon's configuration with accounts or with \
                  its tarball beside it, a ledger tarball, a migrated ledger, or a candidate"

@@ -154,7 +154,10 @@ impl Finder<'_> {
         let genesis = self.archive.branch(block)?.genesis;
         let proved = match self.proved.take() {
             Some((of, proved)) if of == genesis.state_hash => proved,
-            _ => GenesisAccounts::prove(file, &genesis, era, self.beside, self.context)?,
+            _ => {
+                let of = (genesis.state_hash, genesis.ledger_hash);
+                GenesisAccounts::prove(file, of, era, self.beside, self.context)?
+            }
         };
         let (_, proved) = self.proved.insert((genesis.state_hash, proved));
         proved.open().map(Some)

@@ -175,7 +175,7 @@ impl<'a> Prefixes<'a> {
 
     /// The account at a leaf after all transactions, with nothing taken from the block's own rows;
     /// `with_receipt` says whether that holds for the receipt chain too.
-    pub(crate) fn from_transactions(&self, leaf: u64, with_receipt: bool) -> Known {
+    pub(crate) fn by_transactions(&self, leaf: u64, with_receipt: bool) -> Known {
         let Some(touched) = self.touched.get(&leaf) else {
             return Known::Unknown;
         };

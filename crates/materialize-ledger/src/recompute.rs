@@ -62,14 +62,14 @@ pub fn recompute(
             result.not_computed += 1;
             continue;
         }
-        match prefixes.from_transactions(leaf, true) {
+        match prefixes.by_transactions(leaf, true) {
             Known::Account(account) if *account == row.account => {
                 result.equal += 1;
                 continue;
             }
             _ => {}
         }
-        match prefixes.from_transactions(leaf, false) {
+        match prefixes.by_transactions(leaf, false) {
             Known::Account(mut account) => {
                 account.receipt_chain_hash = row.account.receipt_chain_hash;
                 if *account == row.account && prefixes.pays_for_zkapp(leaf) {

@@ -33,7 +33,7 @@ impl StagedArgs {
         let base = match &self.genesis_accounts {
             Some(file) => {
                 let beside = &self.output.output;
-                let genesis = &branch.genesis;
+                let genesis = (branch.genesis.state_hash, branch.genesis.ledger_hash);
                 Some(GenesisAccounts::prove(
                     file, genesis, *era, beside, context,
                 )?)

@@ -33,7 +33,7 @@ impl Client {
                 }
                 Message::AuthenticationCleartextPassword => {
                     // Over a network everybody on the way would read it.
-                    if !self.socket.is_local() {
+                    if !self.socket.is_private() {
                         return Err(self.unsupported("the password in the clear"));
                     }
                     let password = self.password(uri)?;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use fork_testkit::archive::ArchiveSpec;
@@ -113,7 +114,47 @@ fn passwords_let_in_and_are_in_no_output() {
         assert_eq!(run.code(), code, "{said}");
         assert!(said.contains(part), "{said}");
         assert!(!said.contains("hunter"), "{said}");
+        let files = std::fs::read_dir(run.out()).into_iter().flatten();
+        for file in files.chain(std::fs::read_dir(run.directory.path()).unwrap()) {
+            let path = file.unwrap().path();
+            let text = std::fs::read(&path).unwrap_or_default();
+            let holds = text.windows(6).any(|part| part == b"hunter");
+            assert!(!holds, "{}", path.display());
+        }
     }
+
+    // From a file, whatever ends its line.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    let mode =
+        |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    for (text, bits, code, part) in [
+        ("hunter2", 0o600, 0, ""),
+        ("hunter2\n", 0o400, 0, ""),
+        ("hunter2\r\nnot this line\n", 0o600, 0, ""),
+        ("hunter2 \n", 0o600, 6, "refused the user"),
+        ("\n", 0o600, 6, "refused"),
+        ("hunter2\n", 0o640, 2, "can be read by others"),
+        ("hunter2\n", 0o604, 2, "can be read by others"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        mode(bits);
+        let path = file.to_str().unwrap();
+        let arguments = ["--state-hash", &hash, "--password-file", path];
+        let run = staged(&as_user("reader"), &arguments);
+        assert_eq!(run.code(), code, "{text:?} {bits:o}: {}", run.said());
+        assert!(run.said().contains(part), "{}", run.said());
+        assert!(!run.said().contains("hunter"), "{}", run.said());
+        mode(0o600);
+    }
+    std::fs::remove_file(&file).unwrap();
+    let arguments = [
+        "--state-hash",
+        &hash,
+        "--password-file",
+        file.to_str().unwrap(),
+    ];
+    staged(&as_user("reader"), &arguments).fails(5, "password");
 }
 
 #[test]
@@ -131,6 +172,8 @@ fn addresses_that_are_no_server() {
     for (answer, code, part) in [
         (&b""[..], 6, "was lost"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", 5, "sent"),
+        (b"N", 6, "was lost"),
+        (b"NHTTP/1.1 400 Bad Request\r\n\r\n", 5, "sent"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -146,10 +189,10 @@ fn addresses_that_are_no_server() {
         run.fails(code, part);
     }
     staged(
-        "postgres://u:hunter2@h/d?sslmode=require",
+        "postgres://u:hunter2@h/d?sslmode=verify-full",
         &["--height", "1"],
     )
-    .fails(2, "TLS");
+    .fails(2, "names no sslrootcert");
 }
 
 /// The connection ends in the middle of the accounts, behind `bytes` of the server's answers.

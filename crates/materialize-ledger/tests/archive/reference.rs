@@ -1,29 +1,13 @@
 //! The dumps of real networks, where they are at hand.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use fork_archive::{Archive, ArchiveUri, Limits};
 use fork_worker::{Context, OutputFormat};
 
-use crate::support::{connect, create, execute, fresh, have_server, server, staged};
-
-/// The directory of the dumps; see `scripts/test` for the two variables.
-fn dumps() -> Option<PathBuf> {
-    let shared = std::env::var_os("FORKPACK_SHARED").map(PathBuf::from);
-    let shared = shared
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")));
-    let dumps = shared.join("reference-data/archive");
-    if dumps.is_dir() {
-        return Some(dumps);
-    }
-    assert!(
-        std::env::var_os("FORKPACK_REQUIRE_SHARED").is_none(),
-        "no reference data"
-    );
-    eprintln!("SKIPPED: no reference data");
-    None
-}
+use crate::support::{
+    connect, create, execute, fresh, have_server, load_dump, reference_dumps, server, staged,
+};
 
 /// The dumps, and how many blocks they have.
 const DUMPS: [(&str, usize); 2] = [
@@ -35,23 +19,14 @@ const DUMPS: [(&str, usize); 2] = [
 fn loaded(dumps: &Path, file: &str) -> String {
     let database = fresh("real");
     create(&database, "template0");
-    let loaded = Command::new("psql")
-        .args(["-q", "-U", "postgres", "-d", &database, "-h"])
-        .arg(server().directory())
-        .arg("-f")
-        .arg(dumps.join(file))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(loaded.success());
+    load_dump(&database, &dumps.join(file));
     execute(&database, "SELECT 1");
     database
 }
 
 #[test]
 fn every_block_of_real_networks() {
-    let Some(dumps) = dumps().filter(|_| have_server()) else {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
         return;
     };
     for (file, blocks) in DUMPS {
@@ -80,7 +55,7 @@ fn every_block_of_real_networks() {
 /// member: balances, nonces, delegates, schedules, and receipt chains where only payments are in them.
 #[test]
 fn the_transactions_of_real_networks() {
-    let Some(dumps) = dumps().filter(|_| have_server()) else {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
         return;
     };
     let mut sums = [0; 4];

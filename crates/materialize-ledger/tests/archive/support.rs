@@ -145,3 +145,34 @@ pub fn write_list(path: &std::path::Path, accounts: &[fork_ledger::account::Acco
     text.extend_from_slice(b"\n]\n");
     std::fs::write(path, text).unwrap();
 }
+
+/// The directory of the dumps; see `scripts/test` for the two variables.
+pub fn reference_dumps() -> Option<PathBuf> {
+    let shared = std::env::var_os("FORKPACK_SHARED").map(PathBuf::from);
+    let shared = shared
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")));
+    let dumps = shared.join("reference-data/archive");
+    if dumps.is_dir() {
+        return Some(dumps);
+    }
+    assert!(
+        std::env::var_os("FORKPACK_REQUIRE_SHARED").is_none(),
+        "no reference data"
+    );
+    eprintln!("SKIPPED: no reference data");
+    None
+}
+
+/// Loads a dump with psql.
+pub fn load_dump(database: &str, file: &std::path::Path) {
+    let loaded = Command::new("psql")
+        .args(["-q", "-U", "postgres", "-d", database, "-h"])
+        .arg(server().directory())
+        .arg("-f")
+        .arg(file)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(loaded.success());
+}
