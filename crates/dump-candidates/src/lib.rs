@@ -17,7 +17,6 @@ mod list;
 mod picture;
 mod select;
 mod sink;
-mod table;
 
 pub use args::{Args, Command, ImportArgs};
 pub use capture::{CaptureArgs, CaptureError, CaptureSummary, DaemonArg};

@@ -13,7 +13,7 @@ use fork_worker::{Context, OutputError, ReportingArgs};
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::picture::{self, Picture, PictureForm};
-use crate::select::rule::{StopSlotError, Wishes, rule};
+use fork_genesis::selection::rule::{StopSlotError, Wishes, rule};
 
 pub(crate) mod check;
 mod document;

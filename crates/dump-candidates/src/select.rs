@@ -3,22 +3,20 @@
 use fork_daemon::{Store, StoreError, StoreUrl};
 use fork_fs::FsError;
 use fork_genesis::network::{Network, NetworkError};
+use fork_genesis::selection::rule::{Wishes, rule};
 use fork_genesis::selection::{CONFIRMATIONS_DEFAULT, Outcome, select};
 use fork_types::document::{Candidate, SelectionDocument};
 use fork_types::{Class, Fault, SlotSinceHardFork, StateHash};
+use fork_worker::selection::human;
 use fork_worker::{Context, OutputArgs, OutputError, ReportingArgs};
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::list::stock::{Stock, joined};
 use crate::list::{ReadBackError, StoreProblem};
 
-pub(crate) mod rule;
-mod text;
 mod write;
 
-pub use rule::StopSlotError;
-
-use rule::{Wishes, rule};
+pub use fork_genesis::selection::rule::StopSlotError;
 
 /// Largest network file read, in bytes.
 const NETWORK_BYTES_MAX: u64 = 1 << 20;
@@ -205,7 +203,7 @@ impl SelectArgs {
         let selection = select(&network.name, &rule, &stock.views, &stored, self.state_hash);
         let document = selection.document;
         let Some(chosen) = document.chosen.as_ref().map(|chosen| chosen.state_hash) else {
-            context.emit(&text::human(&document, None), &document)?;
+            context.emit(&human(&document, None), &document)?;
             let problems = document.problems;
             return Err(match selection.outcome {
                 Outcome::Refused => SelectError::Refused { problems },
@@ -215,7 +213,7 @@ impl SelectArgs {
         let candidate = self.write(&catalog, &stock, chosen, &document, context)?;
         context.annotate(|| crate::annotation::table(&candidate));
         let output = Some(self.output.output.as_path());
-        context.emit(&text::human(&document, output), &document)?;
+        context.emit(&human(&document, output), &document)?;
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod documents;
 mod image;
 mod lists;
 mod mutate;
+mod release;
 mod repair;
 mod seeds;
 #[cfg(feature = "store")]
@@ -86,6 +87,15 @@ pub const TARGETS: &[Target] = &[
         seeds::prefork_configs,
         20_000,
     ),
+    target(
+        "release_envelope",
+        release::envelope,
+        release::envelopes,
+        1_000,
+    ),
+    target("release_evidence", release::evidence, release::facts, 2_000),
+    target("release_log", release::log, release::logs, 300),
+    target("release_policy", release::policy, release::policies, 2_000),
     target("replayer", lists::replayer, seeds::replayer_outputs, 6_000),
     target(
         "runtime_config",

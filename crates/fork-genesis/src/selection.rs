@@ -19,6 +19,7 @@
 
 mod daemons;
 mod judge;
+pub mod rule;
 mod ruling;
 pub mod tree;
 

@@ -6,6 +6,7 @@
 
 mod chain;
 mod commands;
+mod network;
 mod rows;
 
 use fork_ledger::account::{Account, Timing};
@@ -18,6 +19,7 @@ use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
 use rows::Rows;
 
 pub use chain::{BoundaryModel, ChainBlock, ChainModel, ChainSpec, chain};
+pub use network::{GENESIS_SLOT_DELTA, SLOT_CHAIN_END, SLOT_TX_END, network_file, prefork_config};
 
 /// Purpose of the random numbers of an archive.
 const PURPOSE: u64 = 200;

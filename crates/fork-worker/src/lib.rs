@@ -19,7 +19,9 @@ pub mod markdown;
 mod print;
 mod progress;
 mod schedule;
+pub mod selection;
 mod stages;
+pub mod table;
 pub mod text;
 
 use std::ffi::OsString;

@@ -6,7 +6,9 @@ use fork_worker::{Context, InputArg, OutputArgs, ReportingArgs, Worker, WorkerRe
 
 use crate::archive::ArchiveArgs;
 use crate::candidate::CandidateArgs;
+use crate::list::ListArgs;
 use crate::populate::PopulateArgs;
+use crate::select::SelectArgs;
 use crate::snarked::SnarkedArgs;
 
 /// Take any ledger at any block from an archive database, proved by its root
@@ -51,6 +53,18 @@ pub enum Command {
     /// 3, the message says which root is missing and where the ledger must lie, and nothing is left:
     /// a candidate has three ledgers. --staking-ledger and --next-staking-ledger complete it.
     Candidate(Box<CandidateArgs>),
+    /// Show the blocks of an archive
+    ///
+    /// The highest first: state hash, what the archive calls it, slot, transactions, account rows,
+    /// roots, and how many blocks stand above it. --format json has all values of each.
+    List(Box<ListArgs>),
+    /// Choose the fork block by the written rule
+    ///
+    /// The fork block is the last block below slot_tx_end on the strongest chain, once enough blocks
+    /// stand above it, all of them empty, and once slot_chain_end has passed. Every rejected block is
+    /// listed with the reasons; a tie is never broken. Ends with exit code 3 while time may help, with
+    /// 4 when only a human can. The state hash it prints is what `candidate` takes.
+    Select(Box<SelectArgs>),
 }
 
 /// What `staged` takes.
@@ -81,6 +95,12 @@ pub struct StagedArgs {
     #[arg(long, value_name = "PATH")]
     pub genesis_accounts: Option<InputArg>,
 
+    /// Compare the ledger with this one, account by account: an account list or a dump
+    ///
+    /// A difference ends with exit code 4, and the first differing account is shown.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<InputArg>,
+
     /// The archive.
     #[command(flatten)]
     pub archive: ArchiveArgs,
@@ -104,6 +124,8 @@ impl Worker for Args {
             Command::Populate(populate) => &populate.reporting,
             Command::Snarked(snarked) => &snarked.reporting,
             Command::Candidate(candidate) => &candidate.reporting,
+            Command::List(list) => &list.reporting,
+            Command::Select(select) => &select.reporting,
         }
     }
 
@@ -125,6 +147,11 @@ impl Worker for Args {
                 let (document, origins) = candidate.run(context)?;
                 context.emit(&candidate.summary(&document, &origins), &document)?;
             }
+            Command::List(list) => {
+                let document = list.run(context)?;
+                context.emit(&ListArgs::summary(&document), &document)?;
+            }
+            Command::Select(select) => select.run(context)?,
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use fork_types::{Amount, Era, LedgerHash, Role, StateHash};
 use fork_worker::{Context, Input, InputArg, OutputArgs, ReportingArgs, Stages};
 
 use crate::archive::ArchiveArgs;
+use crate::compare::with_replayer;
 use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::find::{Finder, Found};
 use crate::ledger::{Builder, Extras, Materialized};
@@ -58,6 +59,13 @@ pub struct CandidateArgs {
     /// Config of the chain before the fork; adds its facts to the comparisons
     #[arg(long, value_name = "FILE")]
     pub prefork_config: Option<InputArg>,
+
+    /// Output of mina-replayer for the same block: its three ledgers are compared with those of the
+    /// archive, account by account
+    ///
+    /// A difference ends with exit code 4, and the first differing account is shown.
+    #[arg(long, value_name = "FILE")]
+    pub replayer_output: Option<InputArg>,
 
     /// Genesis accounts of the chain, for an archive that lacks them
     ///
@@ -172,6 +180,14 @@ impl CandidateArgs {
             &mut sources,
         )?;
         stages.end("ledgers");
+        if let Some(file) = &self.replayer_output {
+            let lists = ledgers
+                .each_ref()
+                .map(|ledger| staged.path().join(&ledger.file.name));
+            let compared = (era, block.state_hash);
+            sources.push(with_replayer(lists, file, compared, context)?);
+            stages.end("comparison");
+        }
         let computed = [0, 1, 2].map(|place: usize| ComputedLedger {
             root: ledgers.get(place).map(|ledger| ledger.origin.root),
             total_balance: ledgers

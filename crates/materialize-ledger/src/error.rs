@@ -187,6 +187,15 @@ pub enum MaterializeErrorKind {
     /// A ledger known by its root, or a candidate.
     #[error(transparent)]
     Wanted(#[from] crate::wanted::WantedError),
+    /// Another ledger that should be the same.
+    #[error(transparent)]
+    Compare(#[from] crate::compare::CompareError),
+    /// No fork block.
+    #[error(transparent)]
+    Choice(#[from] crate::select::ChoiceError),
+    /// stdout cannot be written to.
+    #[error(transparent)]
+    Output(#[from] fork_worker::OutputError),
     /// What the archive and other sources say does not fit together.
     #[error(transparent)]
     Contradiction(#[from] fork_genesis::candidate::ContradictionError),
@@ -227,6 +236,9 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Input(error) => error.class(),
             MaterializeErrorKind::Base { source, .. } => source.class(),
             MaterializeErrorKind::Wanted(error) => error.class(),
+            MaterializeErrorKind::Compare(error) => error.class(),
+            MaterializeErrorKind::Choice(error) => error.class(),
+            MaterializeErrorKind::Output(error) => error.class(),
             MaterializeErrorKind::Contradiction(error) => error.class(),
             MaterializeErrorKind::Network { source, .. } => source.class(),
             MaterializeErrorKind::Prefork { source, .. } => source.class(),
@@ -262,6 +274,9 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Base { source, .. }
             | MaterializeErrorKind::List { source, .. } => source.hint(),
             MaterializeErrorKind::Wanted(error) => error.hint(),
+            MaterializeErrorKind::Compare(error) => error.hint(),
+            MaterializeErrorKind::Choice(error) => error.hint(),
+            MaterializeErrorKind::Output(error) => error.hint(),
             MaterializeErrorKind::Contradiction(error) => error.hint(),
             MaterializeErrorKind::Network { source, .. } => source.hint(),
             MaterializeErrorKind::Prefork { source, .. } => source.hint(),

@@ -35,6 +35,12 @@ pub struct SnarkedArgs {
     #[arg(long, value_name = "FILE")]
     pub genesis_accounts: Option<InputArg>,
 
+    /// Compare the ledger with this one, account by account: an account list or a dump
+    ///
+    /// A difference ends with exit code 4, and the first differing account is shown.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<InputArg>,
+
     /// The archive.
     #[command(flatten)]
     pub archive: ArchiveArgs,
@@ -89,6 +95,12 @@ impl SnarkedArgs {
         let file = proved(&ledger, self.ledger_hash)?;
         let list = finder.proved.take().map(|(_, list)| list);
         stages.end("ledger");
+        let compared = crate::compare::written(
+            &staged.path().join(LIST_NAME),
+            self.compare.as_ref(),
+            era,
+            context,
+        )?;
         let block_branch = archive.branch(&block)?;
         let document = ArchiveLedgerDocument {
             format: ArchiveLedgerDocument::format(),
@@ -101,6 +113,7 @@ impl SnarkedArgs {
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
             genesis_accounts: list.map(|list| list.source().clone()),
+            compared,
             total_balance_nanomina: ledger.total.to_string(),
             file,
             milliseconds: stages.into_milliseconds(),

@@ -60,6 +60,12 @@ impl StagedArgs {
                 return Err(wrong(block, &ledger, causes));
             }
         };
+        let compared = crate::compare::written(
+            &staged.path().join(&file.name),
+            self.compare.as_ref(),
+            *era,
+            context,
+        )?;
         let document = ArchiveLedgerDocument {
             format: ArchiveLedgerDocument::format(),
             version: ArchiveLedgerDocument::version(),
@@ -85,6 +91,7 @@ impl StagedArgs {
             accounts: ledger.leaves,
             accounts_from_list: ledger.from_list,
             genesis_accounts: base.as_ref().map(|base| base.source().clone()),
+            compared,
             total_balance_nanomina: ledger.total.to_string(),
             file,
             milliseconds: stages.into_milliseconds(),

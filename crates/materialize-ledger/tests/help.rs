@@ -12,7 +12,14 @@ fn help(name: &str) -> String {
 
 #[test]
 fn help_texts() {
-    for name in ["staged", "populate"] {
+    for name in [
+        "staged",
+        "snarked",
+        "candidate",
+        "list",
+        "select",
+        "populate",
+    ] {
         insta::assert_snapshot!(name, help(name));
     }
 }

@@ -160,7 +160,9 @@ pub(crate) fn promote(
     effects: &Effects,
     key: &SecretKey,
 ) -> Result<Done, PromoteError> {
+    // Before anything is done that could not be recorded then.
     crate::directory::require_log_key(&release.keys, key)?;
+    crate::directory::require_not_expired(&release.keys, key, asked.now)?;
     let mut performed = effects.perform(release, &asked.artifacts, asked.now, key)?;
     if !asked.again && is_there(&release.state()?, asked.stage, asked.point) {
         return Ok(Done {

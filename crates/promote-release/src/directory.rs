@@ -132,6 +132,7 @@ impl Release {
         )?;
         let pinned = PinnedKeys::parse(keys_path, keys_text.clone())?;
         require_log_key(&pinned, key)?;
+        require_not_expired(&pinned, key, opening.now)?;
         if fork_fs::exists(root) {
             return Err(PromoteError::Exists {
                 path: root.to_owned(),
@@ -199,13 +200,19 @@ impl Release {
             (&keys_path, &keys_text),
         )?;
         let keys = PinnedKeys::parse(&keys_path, keys_text)?;
-        let signed = signed_head(root, &keys.log, &log)?;
+        // Of its own time: a key that has ended since signed well then.
+        let at = log.entries().last().map(|entry| entry.at);
+        let heads = at
+            .map(|at| keys.log_at(at))
+            .transpose()?
+            .unwrap_or_default();
+        let signed = signed_head(root, &heads, &log)?;
         log.expect_head(&signed)
             .map_err(|source| PromoteError::Log {
                 path: log_path,
                 source,
             })?;
-        let store = read_store(root, &log, &keys.all)?;
+        let store = read_store(root, &log, &keys)?;
         Ok(Self {
             root: root.to_owned(),
             policy,
@@ -292,7 +299,7 @@ impl Release {
         at: Time,
         key: &SecretKey,
     ) -> Result<(Digest, bool), PromoteError> {
-        let evidence = read_evidence(name, envelope, &self.keys.all)?;
+        let evidence = read_evidence(name, envelope, &self.keys, at)?;
         let digest = evidence.envelope;
         let is_manifest = matches!(
             evidence.predicate,
@@ -332,6 +339,7 @@ impl Release {
             });
         }
         require_log_key(&self.keys, key)?;
+        require_not_expired(&self.keys, key, at)?;
         let path = self.root.join(LOG);
         let mut log = self.log.clone();
         log.push(at, body).map_err(|source| PromoteError::Log {
@@ -395,6 +403,22 @@ pub(crate) fn require_log_key(keys: &PinnedKeys, key: &SecretKey) -> Result<(), 
     })
 }
 
+/// Fails when the word of the key has ended.
+pub(crate) fn require_not_expired(
+    keys: &PinnedKeys,
+    key: &SecretKey,
+    at: Time,
+) -> Result<(), PromoteError> {
+    let id = key_id(key.public().id())?;
+    match keys.keys.expired(&id, at) {
+        None => Ok(()),
+        Some(end) => Err(PromoteError::Keys {
+            path: PathBuf::from(KEYS),
+            problem: format!("{id} cannot sign the record at {at}: its word ended at {end}"),
+        }),
+    }
+}
+
 fn expect_digest(path: &Path, bytes: &[u8], expected: Digest) -> Result<(), PromoteError> {
     let found = Digest::of(bytes);
     if found == expected {
@@ -421,7 +445,7 @@ fn signed_head(root: &Path, keys: &TrustedKeys, log: &Log) -> Result<Head, Promo
 }
 
 /// Every recorded fact with its signatures, and every document.
-fn read_store(root: &Path, log: &Log, keys: &TrustedKeys) -> Result<Store, PromoteError> {
+fn read_store(root: &Path, log: &Log, keys: &PinnedKeys) -> Result<Store, PromoteError> {
     let mut store = Store::default();
     for entry in log.entries() {
         let Body::Recorded { evidence } = &entry.body else {
@@ -432,7 +456,7 @@ fn read_store(root: &Path, log: &Log, keys: &TrustedKeys) -> Result<Store, Promo
             .join(format!("{}{ENVELOPE_ENDING}", evidence.hex()));
         let bytes = fork_fs::read_limited(&path, ENVELOPE_BYTES_MAX)?;
         expect_digest(&path, &bytes, *evidence)?;
-        store.add_evidence(read_evidence(&path, &bytes, keys)?);
+        store.add_evidence(read_evidence(&path, &bytes, keys, entry.at)?);
     }
     let directory = root.join(RAW);
     let names = fork_fs::sorted_names(&directory)?;
@@ -475,11 +499,13 @@ fn read_store(root: &Path, log: &Log, keys: &TrustedKeys) -> Result<Store, Promo
 }
 
 /// Verifies an envelope and reads the fact in it. Whose word counts where is asked later; here it has
-/// to be the word of somebody, and no signature in a listed key's name may be another's.
+/// to be the word of somebody, no signature in a listed key's name may be another's, and no key may have
+/// ended when the fact was recorded.
 pub(crate) fn read_evidence(
     path: &Path,
     bytes: &[u8],
-    keys: &TrustedKeys,
+    keys: &PinnedKeys,
+    at: Time,
 ) -> Result<Evidence, PromoteError> {
     let fault = |source| PromoteError::Envelope {
         path: path.to_owned(),
@@ -493,7 +519,9 @@ pub(crate) fn read_evidence(
             limit: STATEMENT_BYTES_MAX as u64,
         });
     }
-    let verified = envelope.verify(keys, 1, &[PAYLOAD_TYPE]).map_err(fault)?;
+    let verified = envelope
+        .verify(&keys.all, 1, &[PAYLOAD_TYPE])
+        .map_err(fault)?;
     let signature = |problem: String| PromoteError::Signature {
         path: path.to_owned(),
         problem,
@@ -502,7 +530,13 @@ pub(crate) fn read_evidence(
     for status in verified.statuses() {
         match status {
             SignatureStatus::Good(id) => {
-                signers.insert(key_id(id)?);
+                let id = key_id(id)?;
+                if let Some(end) = keys.keys.expired(&id, at) {
+                    return Err(signature(format!(
+                        "{id} has signed it, whose word ended at {end}; it is recorded at {at}"
+                    )));
+                }
+                signers.insert(id);
             }
             SignatureStatus::Wrong(id) => {
                 return Err(signature(format!(

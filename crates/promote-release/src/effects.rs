@@ -62,6 +62,7 @@ pub(crate) fn name_of(executor: Executor) -> &'static str {
         Executor::Announce => "announce",
         Executor::Suite => "suite",
         Executor::Tag => "tag",
+        Executor::Retire => "retire",
         Executor::Exec => "exec",
     }
 }
@@ -69,7 +70,11 @@ pub(crate) fn name_of(executor: Executor) -> &'static str {
 /// Whether writing a file does it, when no program is named.
 fn needs_no_program(executor: Executor) -> bool {
     match executor {
-        Executor::Branch | Executor::Dns | Executor::Page | Executor::Announce => true,
+        Executor::Branch
+        | Executor::Dns
+        | Executor::Page
+        | Executor::Announce
+        | Executor::Retire => true,
         Executor::Suite | Executor::Tag | Executor::Exec => false,
     }
 }
@@ -97,6 +102,7 @@ impl Effects {
                 Executor::Announce,
                 Executor::Suite,
                 Executor::Tag,
+                Executor::Retire,
                 Executor::Exec,
             ];
             if !known.iter().any(|executor| name_of(*executor) == name) {
@@ -240,6 +246,7 @@ fn write(release: &Release, planned: &Planned) -> Result<String, PromoteError> {
         Executor::Dns => ("", format!("{}\n", network(release)?)),
         Executor::Page => (".html", page::release_page(release)?),
         Executor::Announce => (".md", texts::announcement(release)?),
+        Executor::Retire => ("", texts::retirement(release, &planned.target)?),
         Executor::Suite | Executor::Tag | Executor::Exec => {
             let lines = manifest
                 .artifact

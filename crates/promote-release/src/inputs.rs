@@ -482,6 +482,16 @@ pub(crate) fn checksums(
             name: path.display().to_string(),
             source,
         })?;
+    let key = format!("openpgp:{}", signed.fingerprint.to_ascii_lowercase());
+    let ended = key
+        .parse()
+        .ok()
+        .and_then(|id| release.keys.keys.expired(&id, now));
+    if let Some(end) = ended {
+        let problem = format!("{key} has signed it, whose word ended at {end}");
+        let path = path.to_owned();
+        return Err(PromoteError::Signature { path, problem });
+    }
     let mut entries = BTreeMap::new();
     for line in signed.text.lines().filter(|line| !line.trim().is_empty()) {
         let (hex, name) = line
@@ -515,7 +525,7 @@ pub(crate) fn checksums(
     Ok(json!({
         "file": name,
         "algorithm": "sha256",
-        "key": format!("openpgp:{}", signed.fingerprint.to_ascii_lowercase()),
+        "key": key,
         "entries": entries,
     }))
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use fork_fs::{FsError, Operation};
 use fork_sign::openpgp::OpenPgpKeyring;
 use fork_sign::{KEY_BYTES_MAX, PublicKey, SecretKey, TrustedKeys};
-use release_policy::KeyId;
 use release_policy::policy::Keys;
+use release_policy::{KeyId, Time};
 use zeroize::Zeroizing;
 
 use crate::error::PromoteError;
@@ -77,7 +77,8 @@ impl PinnedKeys {
             .flatten()
             .chain(&pinned.keys.log)
             .collect();
-        if let Some(idle) = pinned.keys.public.keys().find(|id| !used.contains(id)) {
+        let mut named = pinned.keys.public.keys().chain(pinned.keys.expires.keys());
+        if let Some(idle) = named.find(|id| !used.contains(id)) {
             return Err(wrong(format!("{idle} is there and has no role")));
         }
         for id in used {
@@ -122,6 +123,24 @@ impl PinnedKeys {
         Ok(pinned)
     }
 
+    /// The keys that may sign the head of a log whose last entry is of this time.
+    pub(crate) fn log_at(&self, at: Time) -> Result<TrustedKeys, PromoteError> {
+        let mut keys = TrustedKeys::new();
+        let good = |id: &&KeyId| self.keys.expired(id, at).is_none();
+        for id in self.keys.log.iter().filter(good) {
+            let name = id.to_string();
+            let pem = self.keys.public.get(id).map_or("", String::as_str);
+            let key = PublicKey::from_pem(pem.as_bytes())
+                .map_err(|source| PromoteError::Key { name, source })?;
+            let fault = |source| PromoteError::Envelope {
+                path: "keys.toml".into(),
+                source,
+            };
+            keys.insert(key).map_err(fault)?;
+        }
+        Ok(keys)
+    }
+
     /// The OpenPGP certificates of a role, together.
     pub(crate) fn keyring(&self, role: &str) -> Option<OpenPgpKeyring> {
         let mut rings = self
@@ -148,6 +167,7 @@ fn certificate(bytes: &[u8], name: &str) -> Result<OpenPgpKeyring, PromoteError>
 pub(crate) fn write_keys(
     roles: &[(String, PathBuf)],
     log: &[PathBuf],
+    ends: &[(PathBuf, Time)],
 ) -> Result<String, PromoteError> {
     let mut lists: BTreeMap<&str, BTreeSet<KeyId>> = BTreeMap::new();
     let mut public: BTreeMap<KeyId, String> = BTreeMap::new();
@@ -162,7 +182,21 @@ pub(crate) fn write_keys(
         heads.insert(id.clone());
         public.insert(id, text);
     }
-    Ok(keys_text(&lists, &heads, &public))
+    let mut expires = BTreeMap::new();
+    for (path, end) in ends {
+        let (id, _) = public_key(path)?;
+        if !public.contains_key(&id) {
+            return Err(PromoteError::usage(
+                format!(
+                    "`{}` ends, and is no key of --role or --log",
+                    path.display()
+                ),
+                "name it there too",
+            ));
+        }
+        expires.insert(id, *end);
+    }
+    Ok(keys_text(&lists, &heads, &public, &expires))
 }
 
 /// A file of keys.
@@ -170,6 +204,7 @@ pub(crate) fn keys_text(
     roles: &BTreeMap<&str, BTreeSet<KeyId>>,
     log: &BTreeSet<KeyId>,
     public: &BTreeMap<KeyId, String>,
+    expires: &BTreeMap<KeyId, Time>,
 ) -> String {
     let list = |ids: &BTreeSet<KeyId>| {
         let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
@@ -181,6 +216,12 @@ pub(crate) fn keys_text(
     text.push_str(&format!("log = {}\n\n[roles]\n", list(log)));
     for (role, ids) in roles {
         text.push_str(&format!("{role} = {}\n", list(ids)));
+    }
+    if !expires.is_empty() {
+        text.push_str("\n[expires]\n");
+        for (id, end) in expires {
+            text.push_str(&format!("\"{id}\" = \"{end}\"\n"));
+        }
     }
     text.push_str("\n[public]\n");
     for (id, pem) in public {

@@ -34,6 +34,7 @@ mod info;
 mod inputs;
 mod keys;
 mod measure;
+mod obligations;
 mod page;
 mod policies;
 mod practice;

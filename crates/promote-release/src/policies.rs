@@ -165,8 +165,12 @@ impl NextVersionArgs {
                 let week = self.base.as_deref().unwrap_or_default();
                 next::year_week(week.split('.').next().unwrap_or_default(), &existing)?
             }
-            (Grammar::SemverBuildNumber, NextKind::Candidate) => next::build(&base()?, &existing)?,
-            (Grammar::SemverBuildNumber, NextKind::Release) => next::bumped(&base()?, &changes)?,
+            (Grammar::SemverBuildNumber | Grammar::SemverPre, NextKind::Candidate) => {
+                next::build(&base()?, &existing)?
+            }
+            (Grammar::SemverBuildNumber | Grammar::SemverPre, NextKind::Release) => {
+                next::bumped(&base()?, &changes)?
+            }
             (Grammar::OpUpgrade, _) => next::upgrade(&existing)?,
             (Grammar::DebianSemver, _) => return none(),
         })
@@ -179,7 +183,7 @@ impl KeysArgs {
             let path = self.output.clone();
             return Err(PromoteError::Exists { path }.into());
         }
-        let text = write_keys(&self.roles, &self.log)?;
+        let text = write_keys(&self.roles, &self.log, &self.expires)?;
         let pinned = PinnedKeys::parse(&self.output, text.clone())?;
         if let Some(name) = &self.policy {
             let (_, _, policy) = inputs::policy(name, &[])?;
@@ -198,6 +202,7 @@ impl KeysArgs {
             "digest": digest,
             "roles": pinned.keys.roles,
             "log": pinned.keys.log,
+            "expires": pinned.keys.expires,
         });
         context.emit(&human, &object)?;
         Ok(())

@@ -150,7 +150,7 @@ fn keys(policy: &Policy, directory: &Path) -> Result<String, PromoteError> {
         }
     }
     let log = BTreeSet::from([make(KEEPER, 0)?]);
-    Ok(keys_text(&roles, &log, &public))
+    Ok(keys_text(&roles, &log, &public, &BTreeMap::new()))
 }
 
 /// Walks one script; returns what happened, a line each.

@@ -1,19 +1,14 @@
-//! `status`, `obligations` and `audit`: what only reads a record.
-
-use std::collections::BTreeMap;
+//! `status` and `audit`: what only reads a record.
 
 use fork_worker::{Context, WorkerResult};
-use release_policy::policy::check::Check;
-use release_policy::statement::Predicate;
-use release_policy::{Point, Time, audit};
+use release_policy::audit;
 use serde::Serialize;
 
-use crate::args::{AuditArgs, ObligationsArgs, ReadArgs};
+use crate::args::{AuditArgs, ReadArgs};
 use crate::directory::Release;
-use crate::effects::name_of;
 use crate::error::PromoteError;
+use crate::head;
 use crate::info::{Info, info};
-use crate::{clock, head, inputs};
 
 impl ReadArgs {
     pub(crate) fn run(&self, context: &Context) -> WorkerResult {
@@ -69,155 +64,6 @@ pub(crate) fn status(info: &Info) -> String {
         ),
     );
     text
-}
-
-/// Something somebody has to do.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Obligation {
-    pub(crate) who: String,
-    pub(crate) what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) due: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) done: Option<Time>,
-    pub(crate) overdue: bool,
-}
-
-impl ObligationsArgs {
-    pub(crate) fn run(&self, context: &Context) -> WorkerResult {
-        let release = self.release.read()?;
-        let now = clock::now(self.time.now);
-        let all = obligations(&release, now)?;
-        let mut human = String::new();
-        for one in &all {
-            let state = match (one.done, one.overdue) {
-                (Some(done), _) => format!("done {done}"),
-                (None, true) => "OVERDUE".to_owned(),
-                (None, false) => "open".to_owned(),
-            };
-            let due = one
-                .due
-                .map(|due| format!(", due {due}"))
-                .unwrap_or_default();
-            human.push_str(&format!("{:<28} {}: {}{due}\n", state, one.who, one.what));
-        }
-        if all.is_empty() {
-            human.push_str("nobody has to do anything\n");
-        }
-        context.emit(&human, &all)?;
-        let open = all.iter().filter(|one| one.done.is_none()).count();
-        if open == 0 {
-            return Ok(());
-        }
-        let overdue = all.iter().filter(|one| one.overdue).count();
-        Err(PromoteError::Open { open, overdue }.into())
-    }
-}
-
-/// Who has to do what: operators named by the proposal, what was allowed and is not done, networks to
-/// retire, postmortems to write, stages to close.
-pub(crate) fn obligations(release: &Release, now: Time) -> Result<Vec<Obligation>, PromoteError> {
-    let state = release.state()?;
-    let mut all = Vec::new();
-    let mut applied: BTreeMap<&str, Time> = BTreeMap::new();
-    let mut retired = None;
-    let mut postmortem = None;
-    for fact in &state.facts {
-        match &fact.evidence.predicate {
-            Predicate::Observation(observed) => match &observed.seen {
-                release_policy::statement::Observation::Applied { operator } => {
-                    applied.entry(operator).or_insert(observed.at);
-                }
-                release_policy::statement::Observation::Retired {
-                    nodes_running: 0,
-                    logs: Some(_),
-                } => retired = Some(observed.at),
-                _ => {}
-            },
-            Predicate::Documents(documents) => {
-                if let Some(document) = documents.iter().find(|one| one.type_ == "postmortem") {
-                    postmortem = Some((fact.seq, document.at));
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut push = |who: &str, what: String, due: Option<Time>, done: Option<Time>| {
-        all.push(Obligation {
-            who: who.to_owned(),
-            what,
-            due,
-            done,
-            overdue: done.is_none() && due.is_some_and(|due| now > due),
-        });
-    };
-    // Only a plan that is voted on binds anybody.
-    let bound = crate::info::info(release)?.vote.is_none_or(|vote| vote.won);
-    if let Some((_, proposal)) = inputs::read_proposal(release)?.filter(|_| bound) {
-        for (operator, due) in &proposal.who.must {
-            let done = applied.get(operator.as_str()).copied();
-            push(operator, "apply the release".to_owned(), Some(*due), done);
-        }
-    }
-    let planned = release_policy::action::plan(&release.policy, &release.log, &release.store)
-        .map_err(|source| release.state_error(source))?;
-    for one in planned.iter().filter(|one| one.done.is_none()) {
-        push(
-            name_of(one.executor),
-            format!("do `{}` for {}", one.id, one.target),
-            None,
-            None,
-        );
-    }
-    let failed = state
-        .attempts
-        .iter()
-        .any(|(_, attempts)| attempts.iter().any(|attempt| attempt.failure.is_some()));
-    let gates =
-        |wanted: fn(&Check) -> bool| release.policy.gates.iter().find(|gate| wanted(&gate.check));
-    let asks_for_postmortem =
-        gates(|check| matches!(check, Check::Sections { r#type, .. } if r#type == "postmortem"));
-    if let Some(gate) = asks_for_postmortem.filter(|_| failed) {
-        let done = postmortem.map(|(_, at)| at);
-        push(
-            &gate.signed_by,
-            format!("write a postmortem ({})", gate.id),
-            None,
-            done,
-        );
-    }
-    let last_passed = release
-        .policy
-        .stages
-        .iter()
-        .rev()
-        .find(|stage| state.passed(&stage.name).is_some());
-    if let Some(stage) = last_passed {
-        let retire = gates(|check| matches!(check, Check::Retired { .. }))
-            .filter(|gate| gate.stage == stage.name);
-        if let Some(gate) = retire {
-            let what = format!("retire the old network and archive its logs ({})", gate.id);
-            push(&gate.signed_by, what, None, retired);
-        }
-        let kind = state
-            .manifests
-            .last()
-            .map_or("", |(_, manifest)| manifest.kind.as_str());
-        let closing: Vec<&str> = release
-            .policy
-            .gates_at(&stage.name, Point::Close, kind)
-            .map(|gate| gate.id.as_str())
-            .collect();
-        if !closing.is_empty() {
-            let closed = state
-                .passed(&stage.name)
-                .is_some_and(|(_, attempt)| attempt.closed);
-            let done = closed.then(|| release.last_time()).flatten();
-            let what = format!("close {} ({})", stage.name, closing.join(", "));
-            push("release", what, None, done);
-        }
-    }
-    Ok(all)
 }
 
 /// What an audit found.

@@ -145,7 +145,7 @@ fn write(
     let name = Path::new("the signed statement");
     if let Some(file) = draft.sign_only {
         // It has to be good for whoever records it.
-        let evidence = crate::directory::read_evidence(name, &bytes, &release.keys.all)?;
+        let evidence = crate::directory::read_evidence(name, &bytes, &release.keys, now)?;
         fork_fs::write_atomic(&file, &bytes)?;
         return Ok(Recorded {
             release: release.id().to_owned(),
@@ -156,7 +156,7 @@ fn write(
         });
     }
     let log_key = signing.log_key(release, signers)?;
-    crate::directory::read_evidence(name, &bytes, &release.keys.all)?;
+    crate::directory::read_evidence(name, &bytes, &release.keys, now)?;
     for (name, bytes) in draft.raw {
         release.add_raw(&name, bytes)?;
     }

@@ -108,6 +108,19 @@ pub(crate) fn announcement(release: &Release) -> Result<String, PromoteError> {
     Ok(text)
 }
 
+/// The order to end the networks that this release replaces. That it was carried out is another fact,
+/// which whoever runs the networks signs.
+pub(crate) fn retirement(release: &Release, target: &str) -> Result<String, PromoteError> {
+    let keep = crate::effects::network(release)?;
+    Ok(format!(
+        "retire   every network of {} before {}\nkeep     {}\nuntil    no node of them runs, and their logs are archived\nrecord   promote-release record observe --kind retired --stage {}\n",
+        line(target),
+        line(&keep),
+        line(&keep),
+        line(target),
+    ))
+}
+
 /// The frame of a postmortem: what the record knows, and the sections that people have to fill in.
 /// An empty section is refused when the document is recorded, so the frame alone passes no gate.
 pub(crate) fn postmortem(release: &Release) -> Result<String, PromoteError> {

@@ -306,7 +306,7 @@ pub struct Action {
     pub stage: String,
     /// After the release was allowed to do this.
     pub on: Point,
-    /// Who does it: `branch`, `dns`, `page`, `announce`, `suite`, `tag`, `exec`.
+    /// Who does it: `branch`, `dns`, `page`, `announce`, `suite`, `tag`, `retire`, `exec`.
     pub executor: Executor,
     /// What it is done to, with `{version}`, `{tag}` and the names of the policy.
     pub target: String,
@@ -331,6 +331,8 @@ pub enum Executor {
     Suite,
     /// Gives an image a tag.
     Tag,
+    /// Orders the networks that a newer one replaces to be ended.
+    Retire,
     /// Runs a program and records what it says.
     Exec,
 }
@@ -343,7 +345,7 @@ pub struct PracticeOption {
     pub explain: String,
     /// Where it is seen.
     pub source: String,
-    /// Parameters by gate; the pseudo-gate `policy` has `grammar` and `identity`.
+    /// Parameters by gate; the pseudo-gate `policy` has `grammar`, `identity` and `vote`.
     pub set: BTreeMap<String, toml::Table>,
 }
 

@@ -507,7 +507,8 @@ pub(crate) fn time_of(predicate: &Predicate) -> Option<Time> {
 }
 
 /// Whether enough keys of a role have signed.
-pub(crate) fn has_signed(policy: &Policy, role: &str, evidence: &Evidence) -> bool {
+#[must_use]
+pub fn has_signed(policy: &Policy, role: &str, evidence: &Evidence) -> bool {
     policy.roles.get(role).is_some_and(|role| {
         let signed = role.keys.intersection(&evidence.signers).count();
         signed > 0 && signed >= role.threshold as usize

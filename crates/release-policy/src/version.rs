@@ -30,18 +30,22 @@ pub enum Grammar {
     MithrilYyww,
     /// Spacemesh: `1.2.3+1`, then `1.2.3`; tags have a `v` in front.
     SemverBuildNumber,
+    /// Spacemesh today: `1.2.3-pre`, then `1.2.3`; tags have a `v` in front. There is one such build of a
+    /// version: what failed is followed by the next patch.
+    SemverPre,
     /// A Debian version that begins with a SemVer core.
     DebianSemver,
 }
 
 impl Grammar {
     /// Every grammar.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SpliceBugfix,
         Self::OpUpgrade,
         Self::MithrilPrerelease,
         Self::MithrilYyww,
         Self::SemverBuildNumber,
+        Self::SemverPre,
         Self::DebianSemver,
     ];
 
@@ -54,6 +58,7 @@ impl Grammar {
             Self::MithrilPrerelease => "mithril-prerelease",
             Self::MithrilYyww => "mithril-yyww",
             Self::SemverBuildNumber => "semver-build-number",
+            Self::SemverPre => "semver-pre",
             Self::DebianSemver => "debian-semver",
         }
     }
@@ -67,6 +72,7 @@ impl Grammar {
             Self::MithrilPrerelease => "`0.1.2` or `0.1.2-prerelease1`",
             Self::MithrilYyww => "`2617.0`, `2337.0-pre`, `2337.0-prerelease` or `2543.1-hotfix`",
             Self::SemverBuildNumber => "`1.2.3` or `1.2.3+1`",
+            Self::SemverPre => "`1.2.3` or `1.2.3-pre`",
             Self::DebianSemver => "a Debian version that begins with `X.Y.Z`",
         }
     }
@@ -74,7 +80,7 @@ impl Grammar {
     /// What stands before the version in a git tag.
     #[must_use]
     pub fn tag_prefix(self) -> &'static str {
-        if self == Self::SemverBuildNumber {
+        if matches!(self, Self::SemverBuildNumber | Self::SemverPre) {
             "v"
         } else {
             ""
@@ -157,7 +163,7 @@ pub enum Suffix {
     /// `-hotfix`, of versions by year and week. This and the next two were used at different times for
     /// the same thing, so no release has two of them; their order is dpkg's.
     Hotfix,
-    /// `-pre`, of versions by year and week.
+    /// `-pre`, of versions by year and week, and of Spacemesh's builds today.
     Pre,
     /// `-prerelease`, of versions by year and week.
     Prerelease,
@@ -223,6 +229,16 @@ impl Version {
         Self {
             suffix,
             ..self.clone()
+        }
+    }
+
+    /// Whether it is a build that is given to a network before the release.
+    #[must_use]
+    pub fn is_build(&self) -> bool {
+        match self.suffix {
+            Suffix::Build(_) => true,
+            Suffix::Pre => self.grammar == Grammar::SemverPre,
+            _ => false,
         }
     }
 
@@ -395,6 +411,15 @@ fn parse(grammar: Grammar, text: &str) -> Option<Version> {
             let suffix = match tail {
                 None => Suffix::Final,
                 Some(tail) => Suffix::Build(positive(tail)?),
+            };
+            new(core(head)?, suffix)
+        }
+        Grammar::SemverPre => {
+            let (head, tail) = cut('-');
+            let suffix = match tail {
+                None => Suffix::Final,
+                Some("pre") => Suffix::Pre,
+                Some(_) => return None,
             };
             new(core(head)?, suffix)
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use fork_worker::text::size;
 
 use super::document::{ListDocument, ListedCandidate, ListedDaemon};
-use crate::table::{Column, short, table, wrapped};
+use fork_worker::table::{Column, short, table, wrapped};
 
 /// What stands where nothing is known.
 const NOTHING: &str = "-";

@@ -2,9 +2,9 @@ use clap::Parser;
 use fork_genesis::network::StopSlots;
 use fork_types::document::{SeenStopSlots, SelectionRule};
 
-use super::rule::majority;
 use super::*;
 use crate::list::sample;
+use fork_genesis::selection::rule::majority;
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -133,7 +133,7 @@ fn selected(clock: u32, wanted: Option<StateHash>) -> fork_genesis::selection::S
 #[test]
 fn text_for_people_has_the_decision_and_every_reason() {
     let selection = selected(sample::CHAIN_END, None);
-    let text = text::human(&selection.document, Some("out".as_ref()));
+    let text = human(&selection.document, Some("out".as_ref()));
     assert!(
         text.lines().all(|line| line.chars().count() <= 120),
         "{text}"
@@ -161,7 +161,7 @@ fn text_for_people_has_the_decision_and_every_reason() {
     assert_eq!(shown + 1, selection.document.candidates.len());
 
     let pending = selected(sample::CHAIN_END - 5, None);
-    let text = text::human(&pending.document, None);
+    let text = human(&pending.document, None);
     assert!(text.starts_with("fork block     none\n"), "{text}");
     assert!(
         text.contains("what is in the way:\n  chosen so far: block 300015"),
@@ -169,8 +169,8 @@ fn text_for_people_has_the_decision_and_every_reason() {
     );
     assert!(!text.contains("written to"));
 
-    let human = selected(sample::CHAIN_END - 5, Some(hash));
-    let text = text::human(&human.document, Some("out".as_ref()));
+    let by_human = selected(sample::CHAIN_END - 5, Some(hash));
+    let text = human(&by_human.document, Some("out".as_ref()));
     assert!(
         text.contains("chosen by      a human, against the rule"),
         "{text}"

@@ -11,6 +11,7 @@
 )]
 
 mod acceptance;
+mod archive;
 mod bad_inputs;
 mod fixture;
 mod migrate;

@@ -1,6 +1,8 @@
 //! A made-up archive whose blocks follow from their transactions: with trees that end inside blocks,
 //! snarked ledgers that trail behind, and epochs that take their ledgers from them.
 
+use fork_genesis::block::{Block, SyntheticBlock};
+use fork_genesis::protocol_state::{Constants, EpochData};
 use fork_ledger::account::{Account, Timing, Vesting};
 use fork_ledger::hash::hash_accounts;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
@@ -8,11 +10,11 @@ use fork_ledger::receipt::{CommandBody, SignedCommand};
 use fork_ledger::verification_key::VkHashCache;
 use fork_types::{
     Amount, EpochSeed, Era, LedgerHash, PublicKey, ReceiptChainHash, Role, SlotSinceGenesis,
-    SlotSpan, StateHash, TokenId,
+    SlotSinceHardFork, SlotSpan, StateHash, TokenId,
 };
 
 use super::commands::{BlockRow, Ledger, Transaction, memo, schema};
-use super::rows::Rows;
+use super::rows::{GENESIS_MS, Rows, SLOT_MS};
 use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
 
 /// Purpose of the random numbers of a chain.
@@ -52,7 +54,7 @@ impl Default for ChainSpec {
     fn default() -> Self {
         Self {
             accounts: 40,
-            height: 26,
+            height: 20,
             seed: 1,
             era: Era::Berkeley,
             wide: false,
@@ -89,6 +91,8 @@ pub struct ChainBlock {
     pub seeds: [EpochSeed; 2],
     /// Commands in it.
     pub commands: u32,
+    /// The precomputed block, which gives the state hash; empty for the genesis.
+    pub json: Vec<u8>,
 }
 
 /// Where the tree ends of which a block holds the end.
@@ -230,6 +234,7 @@ impl Maker {
             epochs: [root; 2],
             seeds,
             commands: 0,
+            json: Vec::new(),
         };
         tip.parent_hash = tip.state_hash;
         self.write(&tip, None);
@@ -292,9 +297,9 @@ impl Maker {
         let [staking, next] = self.epochs(parent, slot);
         let is_command =
             |one: &&Transaction| matches!(one, Transaction::Signed(..) | Transaction::Zkapp { .. });
-        let block = ChainBlock {
+        let mut block = ChainBlock {
             id,
-            state_hash: StateHash::new(self.random.field()),
+            state_hash: StateHash::DUMMY,
             parent_hash: parent.state_hash,
             height,
             slot,
@@ -304,7 +309,11 @@ impl Maker {
             epochs: [staking.1, next.1],
             seeds: [staking.0, next.0],
             commands: count(first.iter().chain(second).filter(is_command).count()),
+            json: Vec::new(),
         };
+        let precomputed = self.precomputed(&block)?;
+        block.state_hash = precomputed.facts().state_hash;
+        block.json = serde_json::to_vec(&precomputed.to_block_json())?;
         self.write(&block, Some(parent));
         for leaf in touched {
             let account = self.state[leaf].clone();
@@ -342,6 +351,47 @@ impl Maker {
         }
         self.blocks.push(block.clone());
         Ok(block)
+    }
+
+    /// The block as its producer would write it.
+    fn precomputed(&self, block: &ChainBlock) -> Result<Block, FixtureError> {
+        let genesis = &self.blocks[0];
+        let epoch = |place: usize| EpochData {
+            ledger_hash: block.epochs[place],
+            total_currency: Amount::ZERO,
+            seed: block.seeds[place],
+            start_checkpoint: genesis.state_hash,
+            lock_checkpoint: genesis.state_hash,
+            epoch_length: 1,
+        };
+        SyntheticBlock {
+            previous_state_hash: block.parent_hash,
+            genesis_state_hash: genesis.state_hash,
+            genesis_ledger_hash: genesis.ledger_hash,
+            staged_ledger_hash: block.ledger_hash,
+            snarked_ledger_hash: block.snarked,
+            blockchain_length: block.height,
+            slot_since_hard_fork: SlotSinceHardFork::new(block.slot),
+            chain_fork_slot: SlotSinceGenesis::new(0),
+            slot_ms: SLOT_MS,
+            constants: Constants {
+                k: 290,
+                slots_per_epoch: SLOTS_PER_BLOCK * self.spec.epoch_blocks,
+                slots_per_sub_window: 7,
+                grace_period_slots: 2,
+                delta: 0,
+                genesis_state_timestamp_ms: GENESIS_MS,
+            },
+            staking_epoch: epoch(0),
+            next_epoch: epoch(1),
+            total_currency: Amount::ZERO,
+            block_creator: self.payers[0],
+            transaction_version: self.spec.era.txn_version(),
+        }
+        .build()
+        .ok_or(FixtureError::Chain {
+            what: "the slots of a block do not fit",
+        })
     }
 
     /// The snarked ledger of a block: the boundary some blocks below.

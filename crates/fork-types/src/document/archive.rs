@@ -35,6 +35,9 @@ pub struct ArchiveLedgerDocument {
     /// The list of genesis accounts, when one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis_accounts: Option<SourceRef>,
+    /// The list it was compared with, account by account, when one was given. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<SourceRef>,
     /// Sum of the balances of the default token, in nanomina, as decimal text.
     pub total_balance_nanomina: String,
     /// The account list: a JSON array in leaf order, one account a line.

@@ -10,7 +10,9 @@
 )]
 
 mod bases;
+mod candidates;
 mod causes;
+mod choice;
 mod connection;
 mod damage;
 mod epochs;

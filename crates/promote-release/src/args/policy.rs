@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use fork_worker::ReportingArgs;
+use release_policy::Time;
 
 use super::pair;
 
@@ -106,6 +107,11 @@ pub struct KeysArgs {
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<PathBuf>,
 
+    /// When the word of a key ends to count: a file named above, and a time as 2027-01-01T00:00:00Z.
+    /// What is recorded then or later is refused. OpenPGP keys have an end of their own as well
+    #[arg(long, value_name = "FILE=TIME", value_parser = end)]
+    pub expires: Vec<(PathBuf, Time)>,
+
     /// Policy whose roles must all have keys: a file, or the name of one that ships
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
@@ -117,4 +123,15 @@ pub struct KeysArgs {
     /// How to report
     #[command(flatten)]
     pub reporting: ReportingArgs,
+}
+
+/// `FILE=TIME`.
+fn end(text: &str) -> Result<(PathBuf, Time), String> {
+    match text.rsplit_once('=') {
+        Some((path, time)) if !path.is_empty() => {
+            let time = time.parse::<Time>().map_err(|why| why.to_string())?;
+            Ok((PathBuf::from(path), time))
+        }
+        _ => Err("expected FILE=TIME".to_owned()),
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::PromoteError;
 
 /// The scripts that there are.
-pub(super) const SCRIPTS: [(&str, &str); 11] = [
+pub(super) const SCRIPTS: [(&str, &str); 16] = [
     (
         "mina-hardfork",
         include_str!("../../practice/mina-hardfork.json"),
@@ -17,6 +17,10 @@ pub(super) const SCRIPTS: [(&str, &str); 11] = [
     (
         "mina-hardfork-failure",
         include_str!("../../practice/mina-hardfork-failure.json"),
+    ),
+    (
+        "mina-hardfork-today",
+        include_str!("../../practice/mina-hardfork-today.json"),
     ),
     (
         "mithril-release",
@@ -27,6 +31,10 @@ pub(super) const SCRIPTS: [(&str, &str); 11] = [
         include_str!("../../practice/mithril-release-failure.json"),
     ),
     (
+        "mithril-release-today",
+        include_str!("../../practice/mithril-release-today.json"),
+    ),
+    (
         "optimism-train",
         include_str!("../../practice/optimism-train.json"),
     ),
@@ -35,12 +43,20 @@ pub(super) const SCRIPTS: [(&str, &str); 11] = [
         include_str!("../../practice/optimism-train-failure.json"),
     ),
     (
+        "optimism-train-today",
+        include_str!("../../practice/optimism-train-today.json"),
+    ),
+    (
         "spacemesh-cycle",
         include_str!("../../practice/spacemesh-cycle.json"),
     ),
     (
         "spacemesh-cycle-failure",
         include_str!("../../practice/spacemesh-cycle-failure.json"),
+    ),
+    (
+        "spacemesh-cycle-today",
+        include_str!("../../practice/spacemesh-cycle-today.json"),
     ),
     (
         "splice-practice",
@@ -53,6 +69,10 @@ pub(super) const SCRIPTS: [(&str, &str); 11] = [
     (
         "splice-sv-bugfix-failure",
         include_str!("../../practice/splice-sv-bugfix-failure.json"),
+    ),
+    (
+        "splice-sv-bugfix-today",
+        include_str!("../../practice/splice-sv-bugfix-today.json"),
     ),
 ];
 

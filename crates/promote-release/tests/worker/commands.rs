@@ -277,9 +277,9 @@ fn a73_nothing_needs_a_network() {
             "--map-root-user",
             "--net",
             BINARY,
-            "audit",
-            "--release",
-            "r",
+            "practice",
+            "--output",
+            "out",
         ])
         .current_dir(place.directory.path())
         .output();

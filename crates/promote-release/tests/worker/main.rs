@@ -8,9 +8,16 @@
 )]
 
 mod apt;
+mod artifacts;
 mod commands;
+mod keys;
+mod outputs;
 mod pages;
 mod pipeline;
 mod place;
 mod practices;
+mod processes;
 mod records;
+mod registry;
+mod sequences;
+mod steps;

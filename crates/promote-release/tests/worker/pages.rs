@@ -56,7 +56,7 @@ fn a61_pages_of_releases_can_be_read_on_a_phone() {
            document.body.dataset.result = JSON.stringify(result); }});</script>"
     );
     place.write("wrapper.html", &html);
-    let profile = place.path("profile");
+    let profile = tempfile::TempDir::new().unwrap();
     let output = Command::new(browser)
         .args([
             "--headless",
@@ -65,7 +65,7 @@ fn a61_pages_of_releases_can_be_read_on_a_phone() {
             "--dump-dom",
             "--virtual-time-budget=5000",
         ])
-        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}", place.path("wrapper.html").display()))
         .output()
         .unwrap();

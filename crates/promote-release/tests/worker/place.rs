@@ -77,6 +77,12 @@ pub struct Place {
     pub directory: TempDir,
 }
 
+/// A directory in memory where there is one: what commands write is synced to the disk each time, and
+/// thousands of commands would wait for it.
+pub fn temporary() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
+}
+
 impl Place {
     /// Keys, and an opened release.
     pub fn opened() -> Self {
@@ -87,7 +93,7 @@ impl Place {
 
     /// Keys and an artifact, and no release yet.
     pub fn with_keys(more: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
+        let directory = temporary();
         let place = Self { directory };
         place.write("policy.toml", POLICY);
         for (number, name) in ["ci", "p1", "p2", "log", "stranger"].iter().enumerate() {

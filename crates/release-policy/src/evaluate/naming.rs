@@ -246,17 +246,14 @@ fn after_failed_deploy(view: &View<'_>, role: &str) -> Checked {
         .into_iter()
         .flatten();
     let unexplained = causes.filter(|attempt| attempt.failure.is_none()).count();
-    let expected_number = u32::try_from(failures)
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
     let first = view
         .state
         .manifests
         .first()
         .and_then(|(_, manifest)| view.policy.grammar.parse_tag(manifest.tag.as_deref()?).ok());
-    let expected = first
-        .map_or(tag.release(), |first| first.release())
-        .with(Suffix::Build(expected_number));
+    let first = first.unwrap_or_else(|| tag.clone());
+    let expected = next::build_after(&first, u32::try_from(failures).unwrap_or(u32::MAX))
+        .map_err(|source| unmet("a build's tag", source.to_string(), "make a new release"))?;
     let earlier = other_tags(view, role)?;
     if tag != expected {
         let found = format!("`{}` after {failures} failed deployments", tag.tag());
@@ -273,9 +270,16 @@ fn after_failed_deploy(view: &View<'_>, role: &str) -> Checked {
             "record the failure",
         ));
     }
+    // Where a version has one build, a failed one raises the patch.
+    let of_this = |version: &Version| {
+        version.release() == tag.release()
+            || (tag.grammar() == crate::version::Grammar::SemverPre
+                && version.numbers().first_chunk::<2>() == first.numbers().first_chunk()
+                && version.release() >= first.release())
+    };
     let known = earlier
         .iter()
-        .filter(|version| version.release() == tag.release() && !version.is_final())
+        .filter(|version| of_this(version) && version.is_build())
         .count();
     if known != failures {
         let found = format!("{known} earlier builds and {failures} failed deployments");
@@ -414,7 +418,11 @@ fn first_build(view: &View<'_>, role: &str, first: u32) -> Checked {
     let tag = view
         .tag()
         .map_err(|why| unmet("a build's tag", why, "tag the build"))?;
-    let expected = tag.release().with(Suffix::Build(first));
+    let expected = match tag.grammar() {
+        // A version has one build.
+        crate::version::Grammar::SemverPre => tag.release().with(Suffix::Pre),
+        _ => tag.release().with(Suffix::Build(first)),
+    };
     let next = format!("tag it `{}`", expected.tag());
     let tags = view.last_seen(role, |seen| match seen {
         Observation::Tags { tags } => Some(tags),
@@ -449,9 +457,9 @@ fn first_build(view: &View<'_>, role: &str, first: u32) -> Checked {
 }
 
 fn build_tag(view: &View<'_>) -> Checked {
-    let expected = "a tag `vX.Y.Z+N`: no other starts a network";
+    let expected = "a build's tag: no other starts a network";
     match view.tag() {
-        Ok(tag) if matches!(tag.suffix(), Suffix::Build(_)) => met(),
+        Ok(tag) if tag.is_build() => met(),
         Ok(tag) => Err(unmet(expected, format!("`{}`", tag.tag()), "tag a build")),
         Err(why) => Err(unmet(expected, why, "tag a build")),
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::name::{Digest, KeyId};
+use crate::name::{Digest, KeyId, Time};
 use crate::version::Grammar;
 
 use super::check::{self, RawGate};
@@ -49,6 +49,8 @@ struct RawKeys {
     /// The keys themselves, for whoever verifies signatures.
     #[serde(default)]
     public: BTreeMap<KeyId, String>,
+    #[serde(default)]
+    expires: BTreeMap<KeyId, Time>,
 }
 
 /// A file of keys: whose they are, and the keys themselves.
@@ -60,6 +62,9 @@ pub struct Keys {
     pub log: BTreeSet<KeyId>,
     /// The public keys, as the files they were made from. This crate does not look into them.
     pub public: BTreeMap<KeyId, String>,
+    /// When the word of a key ends to count: what is recorded then or later does not. Keys that are not
+    /// in here do not end.
+    pub expires: BTreeMap<KeyId, Time>,
 }
 
 impl Keys {
@@ -77,7 +82,14 @@ impl Keys {
             roles: raw.roles,
             log: raw.log,
             public: raw.public,
+            expires: raw.expires,
         })
+    }
+
+    /// When the key ended, if its word does not count at this time any more.
+    #[must_use]
+    pub fn expired(&self, key: &KeyId, at: Time) -> Option<Time> {
+        self.expires.get(key).copied().filter(|end| *end <= at)
     }
 }
 
@@ -132,7 +144,8 @@ impl Policy {
                 };
                 let target = target.ok_or_else(|| wrong(format!("there is no gate `{gate}`")))?;
                 for (key, value) in set {
-                    if gate == "policy" && !matches!(key.as_str(), "grammar" | "identity") {
+                    if gate == "policy" && !matches!(key.as_str(), "grammar" | "identity" | "vote")
+                    {
                         return Err(wrong(format!("`policy.{key}` cannot be an option")));
                     }
                     target.insert(key.clone(), value.clone());

@@ -3,6 +3,7 @@
 //! | kind | own | Debian | OCI tag | DNS |
 //! |---|---|---|---|---|
 //! | Spacemesh build | `1.2.3+1` | `1.2.3~build1` | `v1.2.3_1` | `1_2_3_1` |
+//! | Spacemesh build today | `1.2.3-pre` | `1.2.3~pre` | `v1.2.3-pre` | `1_2_3_pre` |
 //! | Spacemesh release | `1.2.3` | `1.2.3` | `v1.2.3` | `1_2_3` |
 //! | Splice preview | `0.4.19-bugfix.preview.2` | `0.4.19~bugfix.preview.2` | as its own | – |
 //! | Mithril candidate | `0.1.2-prerelease10` | `0.1.2~prerelease10` | as its own | – |
@@ -36,6 +37,7 @@ impl Version {
     pub fn oci_tag(&self) -> String {
         match self.grammar() {
             Grammar::SemverBuildNumber => self.tag().replacen('+', "_", 1),
+            Grammar::SemverPre => self.tag(),
             Grammar::DebianSemver => {
                 let own = self.to_string();
                 own.replace('~', "_t").replace('+', "_p").replace(':', "_e")
@@ -47,8 +49,11 @@ impl Version {
     /// Its DNS label. Only Spacemesh names networks by version.
     #[must_use]
     pub fn dns(&self) -> Option<String> {
-        (self.grammar() == Grammar::SemverBuildNumber)
-            .then(|| self.to_string().replace(['.', '+'], "_"))
+        matches!(
+            self.grammar(),
+            Grammar::SemverBuildNumber | Grammar::SemverPre
+        )
+        .then(|| self.to_string().replace(['.', '+', '-'], "_"))
     }
 }
 
@@ -76,6 +81,7 @@ impl Grammar {
     pub fn parse_oci_tag(self, tag: &str) -> Result<Version, VersionError> {
         let own = match self {
             Self::SemverBuildNumber => tag.strip_prefix('v').unwrap_or("").replacen('_', "+", 1),
+            Self::SemverPre => tag.strip_prefix('v').unwrap_or("").to_owned(),
             Self::DebianSemver => tag.replace("_t", "~").replace("_p", "+").replace("_e", ":"),
             _ => tag.to_owned(),
         };
@@ -91,6 +97,7 @@ impl Grammar {
         let mut parts = label.splitn(4, '_');
         let core: Vec<&str> = parts.by_ref().take(3).collect();
         let own = match parts.next() {
+            Some(build) if self == Self::SemverPre => format!("{}-{build}", core.join(".")),
             Some(build) => format!("{}+{build}", core.join(".")),
             None => core.join("."),
         };

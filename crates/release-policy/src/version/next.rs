@@ -95,9 +95,10 @@ pub fn mithril_candidate(release: &Version, existing: &[Version]) -> Result<Vers
 ///
 /// Fails when `base` is no release or there are no changes.
 pub fn bumped(base: &Version, changes: &[ChangeKind]) -> Result<Version, VersionError> {
-    expect_release(base, Grammar::SemverBuildNumber)?;
+    let grammar = of_spacemesh(base);
+    expect_release(base, grammar)?;
     let greatest = changes.iter().max().ok_or(VersionError::Needs {
-        grammar: Grammar::SemverBuildNumber,
+        grammar,
         needs: "at least one kind of change",
     })?;
     let (major, minor, patch) = (base.numbers()[0], base.numbers()[1], base.numbers()[2]);
@@ -106,19 +107,56 @@ pub fn bumped(base: &Version, changes: &[ChangeKind]) -> Result<Version, Version
         ChangeKind::Feature => vec![major, after(minor, base)?, 0],
         ChangeKind::Fix => vec![major, minor, after(patch, base)?],
     };
-    Ok(Version::new(
-        Grammar::SemverBuildNumber,
-        numbers,
-        Suffix::Final,
-    ))
+    Ok(Version::new(grammar, numbers, Suffix::Final))
 }
 
-/// The next build of a Spacemesh release: `+1`, and after a failed deployment one more.
+/// Which of the two grammars a version of Spacemesh has.
+fn of_spacemesh(version: &Version) -> Grammar {
+    match version.grammar() {
+        Grammar::SemverPre => Grammar::SemverPre,
+        _ => Grammar::SemverBuildNumber,
+    }
+}
+
+/// The build that follows `failures` failed deployments of builds that began with `first`: one build
+/// number more for each, or, where a version has one build only, one patch more for each.
 ///
 /// # Errors
 ///
-/// Fails when the number would not fit.
+/// Fails when a number would not fit.
+pub fn build_after(first: &Version, failures: u32) -> Result<Version, VersionError> {
+    let raised = |number: u32| {
+        number
+            .checked_add(failures)
+            .ok_or_else(|| VersionError::Overflow(first.to_string()))
+    };
+    if of_spacemesh(first) == Grammar::SemverBuildNumber {
+        return Ok(first.release().with(Suffix::Build(raised(1)?)));
+    }
+    let mut numbers = first.numbers().to_vec();
+    if let Some(patch) = numbers.get_mut(2) {
+        *patch = raised(*patch)?;
+    }
+    Ok(Version::new(Grammar::SemverPre, numbers, Suffix::Pre))
+}
+
+/// The next build of a Spacemesh release: `+1`, and after a failed deployment one more; `-pre` where a
+/// version has one build only.
+///
+/// # Errors
+///
+/// Fails when the number would not fit, or the only build is there already.
 pub fn build(release: &Version, existing: &[Version]) -> Result<Version, VersionError> {
+    if release.grammar() == Grammar::SemverPre {
+        expect_release(release, Grammar::SemverPre)?;
+        let build = release.with(Suffix::Pre);
+        if existing.contains(&build) {
+            return Err(VersionError::Taken {
+                taken: build.to_string(),
+            });
+        }
+        return Ok(build);
+    }
     expect_release(release, Grammar::SemverBuildNumber)?;
     let greatest = existing
         .iter()

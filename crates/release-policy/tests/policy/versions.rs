@@ -138,6 +138,42 @@ fn a14_t2_build_numbers() {
 }
 
 #[test]
+fn a14_todays_builds_have_no_number() {
+    let g = Grammar::SemverPre;
+    for bad in [
+        "1.2.3-pre1",
+        "1.2.3-pre.1",
+        "1.2.3-rc1",
+        "1.2.3+1",
+        "v1.2.3-pre",
+        "1.2-pre",
+    ] {
+        assert!(g.parse(bad).is_err(), "{bad}");
+    }
+    let release = parse(g, "1.2.3");
+    let build = next::build(&release, &[]).unwrap();
+    assert_eq!(
+        (build.tag().as_str(), build.is_build()),
+        ("v1.2.3-pre", true)
+    );
+    assert!(
+        next::build(&release, &[build.clone()]).is_err(),
+        "there is one of each"
+    );
+    assert_eq!(next::build_after(&build, 0).unwrap(), build);
+    assert_eq!(next::build_after(&build, 2).unwrap().tag(), "v1.2.5-pre");
+    let numbered = parse(Grammar::SemverBuildNumber, "1.2.3+1");
+    assert_eq!(next::build_after(&numbered, 2).unwrap().tag(), "v1.2.3+3");
+    assert_eq!(
+        next::bumped(&release, &[next::ChangeKind::Feature])
+            .unwrap()
+            .tag(),
+        "v1.3.0"
+    );
+    assert!(!parse(Grammar::MithrilYyww, "2337.0-pre").is_build());
+}
+
+#[test]
 fn t6_other_grammars_are_read_too() {
     let g = Grammar::MithrilYyww;
     for text in [
@@ -231,6 +267,20 @@ fn a15_t3_t4_t5_four_spellings() {
             Some("1_2_3"),
         ),
         (
+            Grammar::SemverPre,
+            "1.2.3-pre",
+            "1.2.3~pre",
+            "v1.2.3-pre",
+            Some("1_2_3_pre"),
+        ),
+        (
+            Grammar::SemverPre,
+            "1.2.3",
+            "1.2.3",
+            "v1.2.3",
+            Some("1_2_3"),
+        ),
+        (
             Grammar::SpliceBugfix,
             "0.4.19-bugfix.preview.2",
             "0.4.19~bugfix.preview.2",
@@ -313,11 +363,13 @@ fn a15_t3_t4_t5_four_spellings() {
         "2337.0-prerelease",
         "2337.0",
     ];
+    let pre = ["1.2.2", "1.2.3-pre", "1.2.3", "1.2.4-pre"];
     let builds = ["1.2.2", "1.2.3+2", "1.2.3+10", "1.2.3", "1.2.4+1"];
     let all = [
         (Grammar::SpliceBugfix, &sorted[..]),
         (Grammar::MithrilYyww, &by_week),
         (Grammar::SemverBuildNumber, &builds),
+        (Grammar::SemverPre, &pre),
     ];
     for (g, sorted) in all {
         for pair in sorted.windows(2) {
@@ -359,6 +411,7 @@ fn suffixes(g: Grammar) -> BoxedStrategy<Suffix> {
         Grammar::SemverBuildNumber => {
             prop_oneof![Just(Suffix::Final), number.prop_map(Suffix::Build)].boxed()
         }
+        Grammar::SemverPre => prop_oneof![Just(Suffix::Final), Just(Suffix::Pre)].boxed(),
         Grammar::DebianSemver => Just(Suffix::Final).boxed(),
     }
 }
@@ -370,6 +423,7 @@ fn versions() -> impl Strategy<Value = (Version, Version)> {
         Grammar::MithrilPrerelease,
         Grammar::MithrilYyww,
         Grammar::SemverBuildNumber,
+        Grammar::SemverPre,
     ];
     prop::sample::select(grammars.to_vec()).prop_flat_map(|g| {
         let one = move || {

@@ -279,7 +279,7 @@ fn a11_candidates_that_were_replaced_are_never_promoted() {
             "{tag}"
         );
         // A rejected candidate moves the patch, and that one may come.
-        let next = next::year_week(&version[..4], &[read.clone()]).unwrap();
+        let next = next::year_week(&version[..4], std::slice::from_ref(&read)).unwrap();
         assert_eq!(next.numbers(), [read.numbers()[0], read.numbers()[1] + 1]);
         let next = next.to_string();
         let at = w.ask_position("preprod", Exit);

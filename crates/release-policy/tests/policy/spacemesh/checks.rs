@@ -420,3 +420,60 @@ fn a60_no_network_after_a_failed_one_without_its_postmortem() {
         (Deny, Outcome::Unmet)
     );
 }
+
+/// Today's builds: one `-pre` of each version, and the next patch after a failed deployment.
+#[test]
+fn a14_todays_builds_raise_the_patch() {
+    let today = |w: &mut World| {
+        w.options = vec!["pre-tags"];
+        w.edit("manifest", |m| m["tag"] = json!("v1.2.3-pre"));
+        w.data("tags", |d| {
+            d["tags"] = json!({"v1.2.2": commit(77), "v1.2.3-pre": commit(1)})
+        });
+    };
+    let mut w = regular();
+    today(&mut w);
+    w.until("devnet", Enter);
+    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
+    // Numbers are no names of builds then, as `-pre` is none in the written process.
+    let mut numbered = w.clone();
+    numbered.edit("manifest", |m| m["tag"] = json!("v1.2.3+1"));
+    numbered.until("build", Enter);
+    assert_eq!(outcome(&numbered.decision(), "P-05"), Outcome::Unmet);
+    let mut written = w.clone();
+    written.options.clear();
+    written.until("build", Enter);
+    assert_eq!(outcome(&written.decision(), "P-05"), Outcome::Unmet);
+    // The first build fails its smoke test.
+    let second = |tag: &str, version: &str, existing: &[&str]| {
+        let mut w = second_build();
+        today(&mut w);
+        w.until("devnet", Enter);
+        w.edit("manifest-2", |m| {
+            m["tag"] = json!(tag);
+            m["version"] = json!(version);
+        });
+        let tags: serde_json::Map<_, _> = existing
+            .iter()
+            .map(|tag| ((*tag).to_owned(), json!(commit(2))))
+            .collect();
+        w.data("tags-2", |d| d["tags"] = json!(tags));
+        outcome(&w.decision(), "P-25")
+    };
+    let tags = ["v1.2.2", "v1.2.3-pre", "v1.2.4-pre"];
+    assert_eq!(second("v1.2.4-pre", "1.2.4", &tags), Outcome::Met);
+    assert_eq!(second("v1.2.3-pre", "1.2.3", &tags), Outcome::Unmet);
+    assert_eq!(second("v1.2.5-pre", "1.2.5", &tags), Outcome::Unmet);
+    // A build that nobody says has failed.
+    let more = ["v1.2.2", "v1.2.3-pre", "v1.2.4-pre", "v1.2.5-pre"];
+    assert_eq!(second("v1.2.4-pre", "1.2.4", &more), Outcome::Unmet);
+    // Builds of other lines are no matter of this release.
+    let other = [
+        "v1.1.9-pre",
+        "v1.2.1-pre",
+        "v1.2.3-pre",
+        "v1.2.4-pre",
+        "v1.3.0-pre",
+    ];
+    assert_eq!(second("v1.2.4-pre", "1.2.4", &other), Outcome::Met);
+}

@@ -275,6 +275,36 @@ fn a24_two_thirds_of_every_electorate_up_to_forty() {
     }
 }
 
+/// The option has the formula of the ledger, for every size.
+#[test]
+fn a24_t10_todays_vote_is_that_of_the_ledger() {
+    for n in 1..=40_usize {
+        let faulty = (n - 1) / 3;
+        let needed = (n + faulty + 1).div_ceil(2);
+        for (yes, expected) in [(needed - 1, Pend), (needed, Allow)] {
+            let mut w = voted(n, yes);
+            w.options = vec!["vote-as-on-ledger"];
+            assert_eq!(w.decision().verdict, expected, "{yes} of {n}");
+        }
+    }
+}
+
+#[test]
+fn a19_todays_name_of_a_migration_is_denied_when_asked_for() {
+    let mut w = bugfix();
+    w.until("devnet", Enter);
+    w.data("diff", |d| {
+        d["classes"] = json!(["logical_synchronizer_upgrade"])
+    });
+    assert_eq!(w.decision().verdict, Allow);
+    w.options = vec!["logical-synchronizer-upgrade"];
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-03")),
+        (Deny, Outcome::Unmet)
+    );
+}
+
 #[test]
 fn a25_vote_hygiene() {
     let ask = |change: fn(&mut World)| {

@@ -1,11 +1,11 @@
 //! Tables of text for a terminal.
 
+use crate::text;
+use crate::text::{chars, clipped};
 use fork_types::StateHash;
-use fork_worker::text;
-use fork_worker::text::{chars, clipped};
 
 /// Width of a table, in characters: what fits two windows on a wide screen.
-pub(crate) const WIDTH_MAX: usize = 120;
+pub const WIDTH_MAX: usize = 120;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -15,7 +15,7 @@ const HASH_CHARS: usize = 12;
 
 /// How a column is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Column {
+pub enum Column {
     /// Text, from the left.
     Text(&'static str),
     /// A number, from the right.
@@ -34,7 +34,8 @@ impl Column {
 
 /// Prints rows under their titles, no line longer than [`WIDTH_MAX`] as long as the columns that do
 /// not give way leave room.
-pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+#[must_use]
+pub fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = columns.iter().map(|column| chars(column.title())).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -80,12 +81,14 @@ fn narrow(columns: &[Column], widths: &mut [usize]) {
 }
 
 /// The beginning of a hash.
-pub(crate) fn short(hash: StateHash) -> String {
+#[must_use]
+pub fn short(hash: StateHash) -> String {
     clipped(&hash.to_string(), HASH_CHARS + 1)
 }
 
 /// Text wrapped at blanks to lines of [`WIDTH_MAX`], each with `indent` before it.
-pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+#[must_use]
+pub fn wrapped(text: &str, indent: &str) -> String {
     text::wrapped(text, indent, WIDTH_MAX)
 }
 

@@ -1,4 +1,5 @@
-//! What `select` says, for people.
+//! What a choice of the fork block says, for people: the same from a candidate store and from an
+//! archive.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,7 +12,8 @@ use crate::table::{Column, short, table, wrapped};
 const SHOWN_MAX: usize = 40;
 
 /// The decision, and why not otherwise; `output` is where the candidate was written.
-pub(super) fn human(document: &SelectionDocument, output: Option<&Path>) -> String {
+#[must_use]
+pub fn human(document: &SelectionDocument, output: Option<&Path>) -> String {
     // Writing to a string cannot fail.
     let mut text = String::new();
     match &document.chosen {

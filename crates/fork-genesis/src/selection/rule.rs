@@ -1,6 +1,6 @@
 //! The numbers of the rule: where each comes from, and that the sources agree.
 
-use fork_genesis::network::StopSlots;
+use crate::network::StopSlots;
 use fork_types::SlotSinceHardFork;
 use fork_types::document::{DaemonView, SelectionRule};
 
@@ -25,11 +25,15 @@ pub enum StopSlotError {
 
 /// What the command line says about the rule.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wishes {
-    pub(crate) slot_tx_end: Option<SlotSinceHardFork>,
-    pub(crate) slot_chain_end: Option<SlotSinceHardFork>,
-    pub(crate) confirmations: u32,
-    pub(crate) quorum: Option<u32>,
+pub struct Wishes {
+    /// First slot without transactions.
+    pub slot_tx_end: Option<SlotSinceHardFork>,
+    /// First slot without blocks.
+    pub slot_chain_end: Option<SlotSinceHardFork>,
+    /// Blocks that must stand above the fork block.
+    pub confirmations: u32,
+    /// Daemons that must have it; a majority when absent.
+    pub quorum: Option<u32>,
 }
 
 /// The rule: stop slots from the command line, else from the daemons' running configs and the
@@ -38,7 +42,7 @@ pub(crate) struct Wishes {
 /// # Errors
 ///
 /// Fails when sources contradict each other, or there is none.
-pub(crate) fn rule(
+pub fn rule(
     wishes: &Wishes,
     views: &[DaemonView],
     file: &StopSlots,
@@ -63,7 +67,8 @@ pub(crate) fn rule(
 }
 
 /// More than half.
-pub(crate) fn majority(daemons: usize) -> u32 {
+#[must_use]
+pub fn majority(daemons: usize) -> u32 {
     u32::try_from(daemons / 2)
         .unwrap_or(u32::MAX)
         .saturating_add(1)
