@@ -166,7 +166,7 @@ fn measure(args: &Args) -> Result<String, Failure> {
         let wall = begun.elapsed();
         succeeded("staged", &staged)?;
         let document: Value = serde_json::from_slice(&staged.stdout)?;
-        if document["root"] != Value::from(world.tip.to_string()) {
+        if document["root"] != world.tip.to_string() {
             return Err(format!("the root is {}", document["root"]).into());
         }
         let branch = document["milliseconds"]["branch"].as_u64().unwrap_or(0);

@@ -32,7 +32,7 @@ pub(super) fn head(populate: &Populate) -> String {
 -- Run it with psql. It is one transaction, changes no row that is there, and may be run again.
 \\set ON_ERROR_STOP on
 BEGIN;
--- Planned before the server knows how much is in the tables, nested loops would take hours.
+-- Between tables that have just been filled, nested loops would take hours.
 SET LOCAL enable_nestloop = off;
 SET LOCAL work_mem = '256MB';
 DO $forkpack$
@@ -117,17 +117,18 @@ fn states(name: &str, column: &str, table: &str, width: usize) -> String {
     format!(
         "\
 CREATE TEMP TABLE {name} ON COMMIT DROP AS
-  SELECT s.state, s.at, array_agg(f.id ORDER BY u.place) AS ids
-  FROM (SELECT {column} AS state, min(ledger_index) AS at FROM forkpack_accounts
-    WHERE {column} IS NOT NULL GROUP BY 1) s
-  CROSS JOIN LATERAL unnest(s.state) WITH ORDINALITY u (field, place)
+  SELECT u.state, u.at, array_agg(f.id ORDER BY u.place) AS ids
+  FROM (SELECT state, at, unnest(state) AS field, generate_subscripts(state, 1) AS place
+    FROM (SELECT {column} AS state, min(ledger_index) AS at FROM forkpack_accounts
+      WHERE {column} IS NOT NULL GROUP BY 1) s) u
   JOIN zkapp_field f ON f.field = u.field
-  GROUP BY s.state, s.at;
+  GROUP BY u.state, u.at;
+ANALYZE {name};
 INSERT INTO {table} ({columns})
   SELECT {ids} FROM {name} s
   WHERE NOT EXISTS (SELECT FROM {table} z WHERE {equal}) ORDER BY s.at;
 ALTER TABLE {name} ADD id int;
-ANALYZE {name};
+ANALYZE {table};
 UPDATE {name} s SET id = z.id FROM (SELECT {columns}, min(id) AS id FROM {table}
   GROUP BY {columns}) z WHERE {equal};
 "
@@ -146,12 +147,14 @@ pub(super) fn tail(populate: &Populate, accounts: u64) -> String {
     sql += &intern("token_symbols", "value", &of("symbol"));
     sql += &intern("voting_for", "value", &of("voting_for"));
     sql += "\
+ANALYZE public_keys, tokens;
 INSERT INTO account_identifiers (public_key_id, token_id)
   SELECT k.id, t.id FROM forkpack_accounts a
   JOIN public_keys k ON k.value = a.public_key JOIN tokens t ON t.value = a.token
   WHERE NOT EXISTS (SELECT FROM account_identifiers i
     WHERE i.public_key_id = k.id AND i.token_id = t.id)
   ORDER BY a.ledger_index;
+ANALYZE public_keys, tokens, account_identifiers;
 CREATE TEMP TABLE forkpack_identifiers ON COMMIT DROP AS
   SELECT a.ledger_index, i.id FROM forkpack_accounts a
   JOIN public_keys k ON k.value = a.public_key JOIN tokens t ON t.value = a.token
@@ -199,6 +202,7 @@ INSERT INTO zkapp_permissions ({PERMISSIONS})
     );
     sql += &intern("zkapp_field", "field", &elements);
     let width = populate.schema.width();
+    sql += "ANALYZE zkapp_field;\n";
     sql += &states("forkpack_states", "app_state", "zkapp_states", width);
     sql += &states("forkpack_actions", "action_state", "zkapp_action_states", 5);
     sql += &intern("zkapp_uris", "value", &of("zkapp_uri"));
@@ -243,12 +247,12 @@ INSERT INTO zkapp_accounts ({zkapp})
   SELECT {zkapp} FROM forkpack_zkapps f
   WHERE NOT EXISTS (SELECT FROM zkapp_accounts z WHERE {same})
   GROUP BY {zkapp} ORDER BY min(f.ledger_index);
+ANALYZE public_keys, token_symbols, voting_for, timing_info, zkapp_permissions, zkapp_accounts;
 CREATE TEMP TABLE forkpack_rows ON COMMIT DROP AS
-  SELECT a.ledger_index, b.id AS block_id, i.id AS account_identifier_id,
+  SELECT a.ledger_index, (SELECT id FROM blocks WHERE state_hash = '{state_hash}') AS block_id, i.id AS account_identifier_id,
     y.id AS token_symbol_id, a.balance, a.nonce, a.receipt_chain_hash, d.id AS delegate_id,
     v.id AS voting_for_id, t.id AS timing_id, p.id AS permissions_id, z.id AS zkapp_id
   FROM forkpack_accounts a
-  JOIN blocks b ON b.state_hash = '{state_hash}'
   JOIN forkpack_identifiers i USING (ledger_index)
   JOIN (SELECT value, min(id) AS id FROM token_symbols GROUP BY 1) y ON y.value = a.symbol
   JOIN (SELECT value, min(id) AS id FROM voting_for GROUP BY 1) v ON v.value = a.voting_for
@@ -276,8 +280,8 @@ BEGIN
   IF seen <> {accounts} THEN
     RAISE EXCEPTION 'of {accounts} accounts % rows were made: this file or a table is damaged', seen;
   END IF;
-  SELECT count(*) INTO seen FROM accounts_accessed x JOIN blocks b ON b.id = x.block_id
-    WHERE b.state_hash = '{state_hash}';
+  SELECT count(*) INTO seen FROM accounts_accessed
+    WHERE block_id = (SELECT id FROM blocks WHERE state_hash = '{state_hash}');
   IF seen <> {accounts} THEN
     RAISE EXCEPTION 'the block {state_hash} has % rows, and {accounts} accounts: it has rows of others', seen;
   END IF;
@@ -286,8 +290,8 @@ BEGIN
       FROM forkpack_rows
     EXCEPT
     SELECT ledger_index, account_identifier_id, balance, nonce, receipt_chain_hash, delegate_id
-      FROM accounts_accessed x JOIN blocks b ON b.id = x.block_id
-      WHERE b.state_hash = '{state_hash}') other;
+      FROM accounts_accessed
+      WHERE block_id = (SELECT id FROM blocks WHERE state_hash = '{state_hash}')) other;
   IF seen <> 0 THEN
     RAISE EXCEPTION 'the block {state_hash} has other values in % of its rows', seen;
   END IF;
