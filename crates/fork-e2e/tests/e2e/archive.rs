@@ -110,8 +110,7 @@ fn only(place: &Place, directory: &str, ending: &str) -> Vec<u8> {
     fs::read(file).unwrap()
 }
 
-/// Nothing but a database and a state hash; and what comes out is what the ledgers give when they are
-/// handed over as files.
+/// Nothing but a database and a state hash; a second run gives the same bytes.
 #[test]
 fn the_whole_pipeline_from_an_archive() {
     let spec = ChainSpec {
