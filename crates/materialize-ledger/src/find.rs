@@ -132,6 +132,7 @@ impl Finder<'_> {
         found: Found,
         extras: Extras<'_>,
     ) -> Result<Materialized, MaterializeError> {
+        let is_inside = found.prefix().is_some();
         let (block, changes) = match found {
             Found::After(block) => (*block, BTreeMap::new()),
             Found::Inside(cut) => (cut.parent, cut.changes),
@@ -142,7 +143,20 @@ impl Finder<'_> {
             ..extras
         };
         let progress = self.context.progress("reading accounts", 0, Unit::Items);
-        materialize_with(self.archive, &block, extras, &progress)
+        let ledger = materialize_with(self.archive, &block, extras, &progress)?;
+        if is_inside || ledger.root == Some(block.ledger_hash) {
+            return Ok(ledger);
+        }
+        let genesis = self.archive.branch(&block)?.genesis;
+        if self.genesis_accounts.is_none() && self.archive.rows_of(&genesis)? == 0 {
+            return Err(MaterializeErrorKind::NoGenesisAccounts {
+                genesis: genesis.state_hash,
+                height: genesis.height,
+                state_hash: block.state_hash,
+            }
+            .into());
+        }
+        Err(broken(&block, ledger.root, block.ledger_hash))
     }
 
     /// The genesis accounts under a block, when they are from a list.

@@ -95,7 +95,7 @@ pub enum WantedError {
     NotFound(Box<NotFound>),
     /// A block of the range is not what it says.
     #[error(
-        "the ledger {wanted} cannot be looked for: the accounts after block {} hash to {computed}, \
+        "the ledger {wanted} cannot be had: the accounts after block {} hash to {computed}, \
          and the block has the ledger {expected}", named(*height, *state_hash)
     )]
     Broken {
@@ -153,8 +153,7 @@ impl Fault for WantedError {
             // come.
             Self::NotFound(search) if search.range.is_some() && !search.too_long => Class::Wrong,
             Self::NotFound(_) | Self::Missing { .. } => Class::Pending,
-            Self::Broken { .. } | Self::OtherFile { .. } => Class::Wrong,
-            Self::Other { .. } => Class::Internal,
+            Self::Broken { .. } | Self::OtherFile { .. } | Self::Other { .. } => Class::Wrong,
         }
     }
 

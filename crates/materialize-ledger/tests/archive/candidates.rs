@@ -409,12 +409,27 @@ fn a_damaged_range() {
     let damage =
         |id: u32| format!("UPDATE accounts_accessed SET nonce = nonce + 1 WHERE block_id = {id}");
     execute(&database, &damage(block.id));
-    worker("snarked", &uri, &arguments).fails(4, "cannot be looked for");
+    worker("snarked", &uri, &arguments).fails(4, "cannot be had");
     execute(&database, &damage(block.id).replace("+ 1", "- 1"));
+    // A candidate says which of its ledgers is wrong, and at which block.
+    let files = tempfile::tempdir().unwrap();
+    let network = network(files.path(), &spec);
+    let copy = fresh("damaged");
+    create(&copy, &database);
+    let uri_of_copy = server().uri(&copy);
+    let candidate = ["--network", &*network, "--state-hash", &tip];
+    let tip_id = model.blocks.last().unwrap().id;
+    execute(&copy, &damage(tip_id));
+    let wrong = format!("the accounts after block {tip} at height 12 hash to");
+    worker("candidate", &uri_of_copy, &candidate).fails(4, &wrong);
+    execute(&copy, "DELETE FROM accounts_accessed WHERE block_id = 1");
+    let run = worker("candidate", &uri_of_copy, &candidate);
+    run.fails(3, "no accounts of the genesis block");
+    drop_database(&copy);
     // A block of the range below it.
     let below = canonical(&model, 6);
     execute(&database, &damage(below.id));
-    worker("snarked", &uri, &arguments).fails(4, "cannot be looked for");
+    worker("snarked", &uri, &arguments).fails(4, "cannot be had");
     drop_database(&database);
 }
 
