@@ -94,7 +94,7 @@ pub const TARGETS: &[Target] = &[
         1_000,
     ),
     target("release_evidence", release::evidence, release::facts, 2_000),
-    target("release_log", release::log, release::logs, 300),
+    target("release_log", release::log, release::logs, 80),
     target("release_policy", release::policy, release::policies, 2_000),
     target("replayer", lists::replayer, seeds::replayer_outputs, 6_000),
     target(

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 
 /// Where distributions put the server, which is not on the `PATH`.
@@ -59,7 +60,9 @@ impl Server {
     fn launch(parent: &Path, tls: Option<&Tls<'_>>) -> io::Result<Self> {
         let programs =
             programs().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no PostgreSQL"))?;
-        let directory = parent.join(format!("pg-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let directory = parent.join(format!("pg-{}-{number}", std::process::id()));
         let data = directory.join("data");
         // The server refuses to be root, and owns what it reads.
         let user: &[&str] = if is_root() {

@@ -169,11 +169,46 @@ impl<'a> Prefixes<'a> {
         if within.len() == touched.first_passes.len() && !touched.has_second_pass {
             return Known::Account(Box::new(touched.after.clone()));
         }
-        self.computed(touched, within, length)
+        self.computed(touched, within, length, false)
             .map_or(Known::Unknown, |account| Known::Account(Box::new(account)))
     }
 
-    fn computed(&self, touched: &Touched, within: &[usize], length: usize) -> Option<Account> {
+    /// The account at a leaf after all transactions, with nothing taken from the block's own rows;
+    /// `with_receipt` says whether that holds for the receipt chain too.
+    pub(crate) fn by_transactions(&self, leaf: u64, with_receipt: bool) -> Known {
+        let Some(touched) = self.touched.get(&leaf) else {
+            return Known::Unknown;
+        };
+        self.computed(touched, &touched.first_passes, self.usable, with_receipt)
+            .map_or(Known::Unknown, |account| Known::Account(Box::new(account)))
+    }
+
+    /// Whether applied zkApp commands change the account beside their fee.
+    pub(crate) fn has_second_pass(&self, leaf: u64) -> bool {
+        let touched = self.touched.get(&leaf);
+        touched.is_some_and(|touched| touched.has_second_pass)
+    }
+
+    /// Whether the account pays for a zkApp command.
+    pub(crate) fn pays_for_zkapp(&self, leaf: u64) -> bool {
+        let paid = self
+            .touched
+            .get(&leaf)
+            .map(|touched| touched.paid.as_slice());
+        paid.unwrap_or_default().iter().any(|place| {
+            let transaction = self.changes.transactions.get(*place);
+            transaction.is_some_and(|one| matches!(one.kind, TransactionKind::Zkapp { .. }))
+        })
+    }
+
+    /// `is_strict` forbids to take the receipt chain from the block's own row.
+    fn computed(
+        &self,
+        touched: &Touched,
+        within: &[usize],
+        length: usize,
+        is_strict: bool,
+    ) -> Option<Account> {
         let slot = self.changes.block.slot_since_genesis;
         let mut account = match &touched.before {
             Some(account) => account.clone(),
@@ -190,15 +225,24 @@ impl<'a> Prefixes<'a> {
             let transaction = self.changes.transactions.get(*place)?;
             apply(transaction, &mut account, &mut fee_of_creation, slot)?;
         }
-        account.receipt_chain_hash = self.receipt(touched, length)?;
+        account.receipt_chain_hash = self.receipt(touched, length, is_strict)?;
         Some(account)
     }
 
     /// The receipt chain: as the block left it when the account pays for nothing later, else computed
     /// over payments and delegations.
-    fn receipt(&self, touched: &Touched, length: usize) -> Option<ReceiptChainHash> {
+    fn receipt(
+        &self,
+        touched: &Touched,
+        length: usize,
+        is_strict: bool,
+    ) -> Option<ReceiptChainHash> {
         let paid = places_within(&touched.paid, length);
-        if paid.len() == touched.paid.len() && !paid.is_empty() && !touched.has_second_pass {
+        if !is_strict
+            && paid.len() == touched.paid.len()
+            && !paid.is_empty()
+            && !touched.has_second_pass
+        {
             return Some(touched.after.receipt_chain_hash);
         }
         let before = touched.before.as_ref();

@@ -132,7 +132,7 @@ impl SelectArgs {
         let selection = select(&network.name, &rule, &views, &stored, self.state_hash);
         let mut document = selection.document;
         document.warnings.extend(warnings(&archive, &window));
-        context.emit(&text(&document), &document)?;
+        context.emit(&text(&document, &self.network), &document)?;
         let problems = document.problems;
         match (document.chosen, selection.outcome) {
             (Some(_), _) => Ok(()),
@@ -308,12 +308,12 @@ fn warnings(archive: &Archive, window: &Window) -> Vec<String> {
 }
 
 /// The decision for people, and what comes next.
-fn text(document: &SelectionDocument) -> String {
+fn text(document: &SelectionDocument, network: &str) -> String {
     let mut text = human(document, None);
     if let Some(chosen) = &document.chosen {
         text.push_str(&format!(
-            "\nnext: materialize-ledger candidate --network {} --state-hash {}\n",
-            document.network, chosen.state_hash
+            "\nnext: materialize-ledger candidate --network {network} --state-hash {}\n",
+            chosen.state_hash
         ));
     }
     text

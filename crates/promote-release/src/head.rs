@@ -1,6 +1,7 @@
 //! The signed end of a log: a statement about the log that gives its number of entries and the digest
 //! of its last line, as in-toto's predicate for references.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fork_sign::{
@@ -81,6 +82,13 @@ pub(crate) fn read(path: &Path, keys: &TrustedKeys) -> Result<Head, PromoteError
         .payload()
         .filter(|_| verified.wrong().is_empty())
         .ok_or_else(|| wrong("no key that `keys.toml` lists under `log` has signed it"))?;
+    if !is_as_written(
+        &envelope,
+        &bytes,
+        verified.signers().iter().map(ToString::to_string).collect(),
+    ) {
+        return Err(wrong("it is not as it was written"));
+    }
     let statement: Statement<Predicate> = Statement::from_canonical_payload(payload, REFERENCE)
         .map_err(|source| wrong(&source.to_string()))?;
     let about_a_log = statement.subject(LOG_NAME).is_some();
@@ -91,4 +99,22 @@ pub(crate) fn read(path: &Path, keys: &TrustedKeys) -> Result<Head, PromoteError
         }
         _ => Err(wrong("it is about something else than a log")),
     }
+}
+
+/// Whether these are the bytes that were written. Names of keys are not signed, so a changed one is found
+/// here alone; it would change nothing, but a record in which nothing was changed says more.
+fn is_as_written(envelope: &Envelope, bytes: &[u8], signers: BTreeSet<String>) -> bool {
+    #[derive(Deserialize)]
+    struct Wire {
+        signatures: Vec<WireSignature>,
+    }
+    #[derive(Deserialize)]
+    struct WireSignature {
+        keyid: String,
+    }
+    let named = serde_json::from_slice(bytes).is_ok_and(|wire: Wire| {
+        let named: BTreeSet<String> = wire.signatures.into_iter().map(|one| one.keyid).collect();
+        named == signers
+    });
+    named && envelope.to_json().is_ok_and(|written| written == bytes)
 }

@@ -140,15 +140,19 @@ fn gate(policy: &Policy, wanted: fn(&Check) -> bool) -> Option<&Gate> {
     policy.gates.iter().find(|gate| wanted(&gate.check))
 }
 
-/// Who has applied the release, and since when.
+/// Who has applied the release, and since when: at the stage, and by the role, that the rule asks about.
 fn applied<'a>(policy: &Policy, state: &State<'a>) -> BTreeMap<&'a str, Time> {
-    let gate = gate(policy, |check| matches!(check, Check::Obligations {}));
-    let role = gate.map_or(policy.facts_by.as_str(), |gate| &gate.signed_by);
     let mut applied: BTreeMap<&str, Time> = BTreeMap::new();
+    let Some(gate) = gate(policy, |check| matches!(check, Check::Obligations {})) else {
+        return applied;
+    };
+    let attempt = state.last(&gate.stage).map_or(0, |(number, _)| number);
     for fact in &state.facts {
         if let Predicate::Observation(observed) = &fact.evidence.predicate
             && let Observation::Applied { operator } = &observed.seen
-            && has_signed(policy, role, fact.evidence)
+            && observed.scope.stage == gate.stage
+            && observed.scope.attempt == attempt
+            && has_signed(policy, &gate.signed_by, fact.evidence)
         {
             applied.entry(operator).or_insert(observed.at);
         }

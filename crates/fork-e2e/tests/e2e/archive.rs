@@ -1,6 +1,7 @@
 //! From an archive database to a signed package, in one call.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use fork_archive::ArchiveUri;
@@ -11,7 +12,7 @@ use fork_testkit::archive::{
 use fork_testkit::postgres::Server;
 
 use crate::pipeline::base_rootfs;
-use crate::support::{Place, skipped, text};
+use crate::support::{Place, root, skipped, text};
 
 /// The database.
 const DATABASE: &str = "archive";
@@ -65,7 +66,10 @@ fn place(spec: &ChainSpec) -> Place {
 }
 
 fn arguments(place: &Place, output: &str, more: &[(&str, &str)]) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--plain", "--output", output].map(str::to_owned).to_vec();
+    let file = root().join("pipeline/pipeline.yml");
+    let mut arguments: Vec<String> = ["--plain", "--file", text(&file), "--output", output]
+        .map(str::to_owned)
+        .to_vec();
     let fork_slot = (SLOT_CHAIN_END + GENESIS_SLOT_DELTA).to_string();
     let common = [
         ("NETWORK", text(&place.path("network.toml")).to_owned()),
@@ -106,8 +110,7 @@ fn only(place: &Place, directory: &str, ending: &str) -> Vec<u8> {
     fs::read(file).unwrap()
 }
 
-/// Nothing but a database and a state hash; and what comes out is what the ledgers give when they are
-/// handed over as files.
+/// Nothing but a database and a state hash; a second run gives the same bytes.
 #[test]
 fn the_whole_pipeline_from_an_archive() {
     let spec = ChainSpec {
@@ -123,6 +126,7 @@ fn the_whole_pipeline_from_an_archive() {
     let uri = archive.server.uri(DATABASE);
     // The server trusts whoever comes; that the password is read and shown nowhere is all.
     place.write("password", "hunter2\n");
+    fs::set_permissions(place.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
     let source = [
         ("ARCHIVE_URI", uri.as_str()),
         ("ARCHIVE_PASSWORD_FILE", "./password"),

@@ -37,7 +37,7 @@ fn what_is_missing_is_named_and_can_be_given() {
     let (database, model) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let boundary = &model.boundaries[0];
     assert_eq!((boundary.height, boundary.is_known), (2, false));
     let block = canonical(&model, 8);
@@ -112,7 +112,7 @@ fn ledgers_a_chain_began_with() {
     let (database, model) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     // A chain whose epoch ledgers are not its genesis ledger, as after a fork.
     let first = &model.genesis[..20];
     let era = spec.era;
@@ -172,7 +172,7 @@ fn the_block_file_and_the_network() {
     };
     let (database, model) = made(&spec);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let block = canonical(&model, 8);
     let hash = block.state_hash.to_string();
     let file = files.path().join(format!("made-up-8-{hash}.json"));
@@ -289,7 +289,7 @@ fn comparisons_with_others() {
     let (database, model) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let block = canonical(&model, 9);
     let next = model
         .boundaries

@@ -148,7 +148,7 @@ fn the_rule_chooses() {
     let (database, model) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let select = |more: &[&str]| {
         let mut arguments = vec!["--network", &*network, "--format", "json"];
         arguments.extend(STOP);
@@ -259,7 +259,7 @@ fn ties_and_missing_numbers() {
     let (database, _) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let mut arguments = vec!["--network", &*network, "--confirmations", "0"];
     arguments.extend(STOP);
     let (code, output) = asked("select", &uri, &arguments);

@@ -31,19 +31,10 @@ pub fn made(spec: &ChainSpec) -> (String, ChainModel) {
     (name, model)
 }
 
-/// The description of the network of made-up archives.
-pub fn network(directory: &Path, era: Era) -> String {
+/// The description of the network of a made-up archive, in a file.
+pub fn network(directory: &Path, spec: &ChainSpec) -> String {
     let path = directory.join("made-up.toml");
-    let text = format!(
-        "name = \"made-up\"\nnetwork_id = \"made-up\"\nsource_era = \"{era}\"\n\
-         target_era = \"mesa\"\n[chain]\nera = \"{era}\"\nslot_ms = 180000\n\
-         genesis_state_timestamp = \"2024-06-05T00:00:00Z\"\nfork_global_slot = 0\nk = 290\n\
-         delta = 0\nslots_per_epoch = 15\nslots_per_sub_window = 7\ngrace_period_slots = 2\n\
-         txpool_max_size = 3000\n[stop]\nslot_tx_end = 60\nslot_chain_end = 70\n\
-         hard_fork_genesis_slot_delta = 10\n[target]\nslot_ms = 90000\n\
-         transaction_version = 4\n"
-    );
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, spec.network_toml()).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
@@ -149,7 +140,7 @@ fn candidates_of_every_block() {
     let (database, model) = made(&spec);
     let uri = server().uri(&database);
     let files = tempfile::tempdir().unwrap();
-    let network = network(files.path(), spec.era);
+    let network = network(files.path(), &spec);
     let mut inside = 0;
     let every_other = model.blocks.iter().step_by(2);
     for block in every_other.filter(|block| block.slot < 60) {

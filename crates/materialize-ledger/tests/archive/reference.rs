@@ -1,22 +1,36 @@
 //! The dumps of real networks, where they are at hand.
 
+use std::path::Path;
+
+use fork_archive::{Archive, ArchiveUri, Limits};
+use fork_worker::{Context, OutputFormat};
+
 use crate::support::{
     connect, create, execute, fresh, have_server, load_dump, reference_dumps, server, staged,
 };
+
+/// The dumps, and how many blocks they have.
+const DUMPS: [(&str, usize); 2] = [
+    ("archive-berkeley-2024-11-06.sql", 34),
+    ("archive-mesa-2025-11-23.sql", 39),
+];
+
+/// A dump in a database of its own.
+fn loaded(dumps: &Path, file: &str) -> String {
+    let database = fresh("real");
+    create(&database, "template0");
+    load_dump(&database, &dumps.join(file));
+    execute(&database, "SELECT 1");
+    database
+}
 
 #[test]
 fn every_block_of_real_networks() {
     let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
         return;
     };
-    for (file, blocks) in [
-        ("archive-berkeley-2024-11-06.sql", 34),
-        ("archive-mesa-2025-11-23.sql", 39),
-    ] {
-        let database = fresh("real");
-        create(&database, "template0");
-        load_dump(&database, &dumps.join(file));
-        execute(&database, "SELECT 1");
+    for (file, blocks) in DUMPS {
+        let database = loaded(&dumps, file);
         let mut hashes = Vec::new();
         connect(&database)
             .query(
@@ -35,4 +49,51 @@ fn every_block_of_real_networks() {
             assert_eq!(run.code(), 0, "{file} {hash}: {}", run.said());
         }
     }
+}
+
+/// The transactions of every block of real networks give the accounts that the block left, in every
+/// member: balances, nonces, delegates, schedules, and receipt chains where only payments are in them.
+#[test]
+fn the_transactions_of_real_networks() {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
+        return;
+    };
+    let mut sums = [0; 4];
+    for (file, blocks) in DUMPS {
+        let database = loaded(&dumps, file);
+        let uri = ArchiveUri::parse(&server().uri(&database)).unwrap();
+        let mut archive = Archive::open(&uri, &Limits::default()).unwrap();
+        let context = Context::quiet(OutputFormat::Json);
+        let listed = archive.list((0, u32::MAX), 1000).unwrap();
+        assert_eq!(listed.len(), blocks);
+        for one in &listed {
+            let Some(parent) = listed
+                .iter()
+                .find(|parent| parent.block.state_hash == one.block.parent_hash)
+                .filter(|_| one.block.height > 1)
+            else {
+                continue;
+            };
+            let recomputed =
+                materialize_ledger::recompute(&mut archive, &one.block, &parent.block, &context);
+            let recomputed = recomputed.unwrap();
+            let place = format!("{file} {}: {recomputed:?}", one.block.state_hash);
+            assert_eq!(
+                recomputed.parent_root,
+                Some(parent.block.ledger_hash),
+                "{place}"
+            );
+            assert!(recomputed.differing.is_empty(), "{place}");
+            for (sum, count) in sums.iter_mut().zip([
+                1,
+                recomputed.accounts,
+                recomputed.equal,
+                recomputed.without_receipt,
+            ]) {
+                *sum += count;
+            }
+        }
+    }
+    eprintln!("blocks, accounts, equal, equal but for the receipt chain: {sums:?}");
+    assert!(sums[2] > 100, "{sums:?}");
 }

@@ -173,8 +173,49 @@ fn a71_t14_a_promoted_package_is_what_apt_installs() {
     let line = format!(
         "promote --release {release} --to publish --artifacts out/mina-hardfork/artifacts --log-key out/mina-hardfork/keys/log-0.pem --effects effects.toml"
     );
+    // It was in another suite before, as a candidate.
+    let candidate = Command::new(&package_deb)
+        .args([
+            "publish",
+            "--repository",
+            "apt",
+            "--suite",
+            "testing",
+            "--key",
+            "secret.asc",
+        ])
+        .args([
+            "--deb",
+            "out/mina-hardfork/artifacts/mina.deb",
+            "--work-dir",
+            "work-2",
+        ])
+        .current_dir(place.directory.path())
+        .output()
+        .unwrap();
+    assert!(
+        candidate.status.success(),
+        "{}",
+        String::from_utf8_lossy(&candidate.stderr)
+    );
     place.run(&line, 0);
     place.run(&format!("audit --release {release}"), 0);
+    // Promotion rewrites nothing: both suites name the file by one digest.
+    let listed = |suite: &str| {
+        let index = place.path(&format!("apt/dists/{suite}/main"));
+        let mut directories: Vec<PathBuf> = fs::read_dir(index)
+            .unwrap()
+            .map(|one| one.unwrap().path().join("Packages"))
+            .filter(|path| path.is_file())
+            .collect();
+        directories.sort();
+        let text = fs::read_to_string(&directories[0]).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("SHA256: "));
+        line.unwrap().to_owned()
+    };
+    let deb = fs::read(place.path("out/mina-hardfork/artifacts/mina.deb")).unwrap();
+    let own = release_policy::Digest::of(&deb).hex();
+    assert_eq!((listed("testing"), listed("stable")), (own.clone(), own));
 
     let update = apt(&place, "world", "public.asc", &["update"]);
     assert!(

@@ -120,6 +120,31 @@ fn a74_every_practice_goes_as_it_is_written() {
     }
 }
 
+/// What the documentation shows is what is printed.
+#[test]
+fn a74_the_documented_walks_are_the_real_ones() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/release-policies.md"
+    );
+    let text = fs::read_to_string(path).unwrap();
+    let place = Place::with_keys(&[]);
+    let practiced = place.json("practice --output out");
+    for one in practiced.as_array().unwrap() {
+        let name = one["name"].as_str().unwrap();
+        let start = format!("(`{name}`):\n\n```text\n");
+        let (_, rest) = text
+            .split_once(&start)
+            .unwrap_or_else(|| panic!("{name} is not shown"));
+        let (shown, _) = rest.split_once("```").unwrap();
+        let lines = one["lines"].as_array().unwrap().iter();
+        let printed: String = lines
+            .map(|line| line.as_str().unwrap().to_owned() + "\n")
+            .collect();
+        assert_eq!(shown, printed, "{name}");
+    }
+}
+
 /// A release that waits for its partners, led to its end by the commands that a pipeline runs.
 #[test]
 fn a_practice_that_was_stopped_is_promoted_by_commands() {

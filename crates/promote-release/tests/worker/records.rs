@@ -41,7 +41,7 @@ fn a62_a_changed_byte_of_any_file_of_the_record_is_found() {
     place.run("audit --release r", 0);
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let positions = (0..all.len(), any::<proptest::sample::Index>(), 0..8_u32);
-    for round in 0..60 {
+    for round in 0..300 {
         let (which, index, bit) = positions.new_tree(&mut runner).unwrap().current();
         // Every file at least once.
         let path = &all[if round < all.len() { round } else { which }];

@@ -157,7 +157,7 @@ fn a14_todays_builds_have_no_number() {
         ("v1.2.3-pre", true)
     );
     assert!(
-        next::build(&release, &[build.clone()]).is_err(),
+        next::build(&release, std::slice::from_ref(&build)).is_err(),
         "there is one of each"
     );
     assert_eq!(next::build_after(&build, 0).unwrap(), build);
