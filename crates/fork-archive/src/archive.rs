@@ -85,10 +85,9 @@ impl Archive {
         })
     }
 
-    /// The connection, its transaction as it is.
-    #[must_use]
-    pub fn into_client(self) -> Client {
-        self.client
+    /// The connection, for what is to happen in the same transaction.
+    pub const fn client(&mut self) -> &mut Client {
+        &mut self.client
     }
 
     /// The layout of the tables.

@@ -158,7 +158,7 @@ impl AccountSink for Text {
 
 /// One connection with one transaction, and what its archive gave before any damage.
 struct Patient {
-    client: Option<Client>,
+    archive: Archive,
     blocks: Vec<(u32, StateHash)>,
     healthy: Vec<Seen>,
 }
@@ -171,7 +171,7 @@ impl Patient {
         let begin = "BEGIN; SET LOCAL jit = off; SET LOCAL enable_indexscan = off";
         client.execute("begin", begin).unwrap();
         let mut patient = Self {
-            client: Some(client),
+            archive: Archive::on(client, "patient").unwrap(),
             blocks,
             healthy: Vec::new(),
         };
@@ -182,13 +182,10 @@ impl Patient {
         patient
     }
 
-    fn client(&mut self) -> &mut Client {
-        self.client.as_mut().unwrap()
-    }
-
     fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
         let mut rows = Vec::new();
-        self.client()
+        self.archive
+            .client()
             .query("look", sql, &[], &mut |row| {
                 rows.push(
                     (0..row.len())
@@ -204,14 +201,9 @@ impl Patient {
     /// What a block gives, or the class of the refusal.
     fn look(&mut self, block: usize) -> Result<Seen, Class> {
         let choice = BlockChoice::StateHash(self.blocks[block].1);
-        let mut archive = match Archive::on(self.client.take().unwrap(), "patient") {
-            Ok(archive) => archive,
-            Err(error) => panic!("{error}"),
-        };
         let mut text = Text(Vec::new());
         let context = Context::quiet(OutputFormat::Human);
-        let proved = prove_staged(&mut archive, &choice, Some(&mut text), &context);
-        self.client = Some(archive.into_client());
+        let proved = prove_staged(&mut self.archive, &choice, Some(&mut text), &context);
         let proved = proved.map_err(|error| error.class())?;
         let (block, branch) = (&proved.at.block, &proved.at.branch);
         Ok(Seen {
@@ -241,7 +233,7 @@ impl Patient {
     /// block that is looked at first.
     fn suffer(&mut self, damage: &str, first: Option<u32>) -> Verdict {
         let damage = format!("SAVEPOINT healthy; {damage}");
-        self.client().execute("damage", &damage).unwrap();
+        self.archive.client().execute("damage", &damage).unwrap();
         let mut order: Vec<usize> = (0..self.blocks.len()).rev().collect();
         order.sort_by_key(|block| Some(self.blocks[*block].0) != first);
         let mut verdict = Verdict::Same;
@@ -266,7 +258,8 @@ impl Patient {
                 Err(class) => panic!("{damage}: refused as {class:?}"),
             }
         }
-        self.client()
+        self.archive
+            .client()
             .execute(
                 "heal",
                 "ROLLBACK TO SAVEPOINT healthy; RELEASE SAVEPOINT healthy",
