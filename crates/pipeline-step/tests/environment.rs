@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pipeline_step::environment::{
@@ -97,6 +98,7 @@ fn these_are_right() {
     let place = tempfile::tempdir().unwrap();
     let password = place.path().join("password");
     fs::write(&password, "secret\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     let password = password.to_str().unwrap().to_owned();
     let digest = format!("docker.io/a/b@sha256:{}", "0a".repeat(32));
     for changes in [
@@ -146,6 +148,10 @@ fn every_mistake_has_its_message() {
     let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("empty"), b"").unwrap();
     fs::write(path("file"), b"x").unwrap();
+    fs::set_permissions(path("file"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(path("private"), b"x").unwrap();
+    fs::set_permissions(path("private"), fs::Permissions::from_mode(0o600)).unwrap();
+    let private = path("private");
     fs::write(path("bad.toml"), b"name = 1").unwrap();
     fs::create_dir_all(path("void")).unwrap();
     fs::create_dir_all(path("full/x")).unwrap();
@@ -288,10 +294,20 @@ fn every_mistake_has_its_message() {
                 ("ARCHIVE_PASSWORD_FILE", &missing),
             ],
             "ARCHIVE_PASSWORD_FILE",
-            "",
+            "that is not there",
         ),
         (
-            &[("ARCHIVE_PASSWORD_FILE", &file)],
+            &[
+                ("FORK_CONFIG_URL", ""),
+                ("ARCHIVE_URI", "postgresql://a@h/d"),
+                ("STATE_HASH", HASH),
+                ("ARCHIVE_PASSWORD_FILE", &file),
+            ],
+            "ARCHIVE_PASSWORD_FILE",
+            "others may read",
+        ),
+        (
+            &[("ARCHIVE_PASSWORD_FILE", &private)],
             "ARCHIVE_PASSWORD_FILE",
             "is set without ARCHIVE_URI",
         ),

@@ -326,7 +326,7 @@ pub const SETTINGS: [Variable; 3] = [
         need: Need::Optional,
         default: None,
         meaning: "password of the archive in its first line, a file on the agent that imports",
-        form: "a path; never the password itself",
+        form: "a path of a file that only its owner may read; never the password itself",
         example: "/etc/forkpack/archive.password",
     },
     Variable {

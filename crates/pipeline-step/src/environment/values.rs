@@ -142,7 +142,15 @@ fn password_file(value: &str, around: &Around) -> Result<Option<String>, Wrong> 
                 .to_owned(),
         ));
     }
-    file(path).map(|()| None)
+    file(path)?;
+    if fork_fs::is_private(path).unwrap_or(true) {
+        return Ok(None);
+    }
+    Err(wrong(
+        "names a file that others may read",
+        "a file that its owner alone may read and write",
+        "take the rights of the others away: chmod 600",
+    ))
 }
 
 fn parsed<T: std::str::FromStr>(
