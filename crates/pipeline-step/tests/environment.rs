@@ -294,7 +294,7 @@ fn every_mistake_has_its_message() {
                 ("ARCHIVE_PASSWORD_FILE", &missing),
             ],
             "ARCHIVE_PASSWORD_FILE",
-            "that is not there",
+            "is not on this machine",
         ),
         (
             &[
