@@ -95,7 +95,8 @@ fn a_report_on_something_else_is_of_no_use() {
         let found = checks.iter_mut().find(|check| check["id"] == id);
         found.unwrap()["outcome"] = outcome.into();
     };
-    let changes: Vec<(&str, Box<dyn Fn(&mut Value) + '_>)> = vec![
+    type Change<'a> = Box<dyn Fn(&mut Value) + 'a>;
+    let changes: Vec<(&str, Change<'_>)> = vec![
         (
             "the network is",
             Box::new(|r| r["network"] = "other".into()),
