@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 use fork_fs::Operation;
 use serde::Serialize;
@@ -12,19 +13,18 @@ use serde::Serialize;
 use crate::answers::{Answer, Answers};
 use crate::cache::Cache;
 use crate::error::{PipelineError, PipelineErrorKind};
-use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::live::Live;
 use crate::memory::available_bytes;
+use crate::output::{self, Existing};
 use crate::pipeline::{Pipeline, Plan};
 use crate::preview::preview;
 use crate::process::LineSink;
-use crate::rehearse::RehearsalArgs;
+use crate::rehearse::{self, RehearsalArgs, Workshop};
 use crate::report::BUDGET_MINUTES;
 use crate::run::{Options, Reuse, run};
 use crate::slots::Slots;
-use crate::state;
 use crate::uploads;
 
 /// Runs the Buildkite pipeline file on this machine.
@@ -54,7 +54,7 @@ pub struct Args {
     /// Where artifacts, logs and timing.json go.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub output: PathBuf,
-    /// Replace what is in the output directory.
+    /// Replace what is in the output directory, which must be the output of a run and nothing else.
     #[arg(long)]
     pub force: bool,
     /// Go on in an output directory: a step whose script, variables, files, programs and artifacts
@@ -111,7 +111,7 @@ pub struct Args {
     #[arg(long)]
     pub keep_work: bool,
     /// Plain lines also on a terminal.
-    #[arg(long, env = "FORKPACK_NO_PROGRESS")]
+    #[arg(long, env = "FORKPACK_NO_PROGRESS", value_parser = FalseyValueParser::new())]
     pub plain: bool,
     /// Show the steps, their command lines, how long each will take and how much memory, and run
     /// nothing.
@@ -158,19 +158,27 @@ impl Args {
         let program = std::env::current_exe()
             .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
         let mut environment = self.environment(&pipeline, &here, sink);
-        if self.rehearsal.rehearse {
-            let output = here.join(&self.output);
-            self.prepare_output(&output, self.resume)?;
-            let programs = program.parent().unwrap_or(Path::new("/"));
-            let note = |text: &str| sink.line("run-pipeline", text.as_bytes());
-            let rehearsal = &self.rehearsal;
-            rehearsal.prepare(&output, programs, &mut environment, &note)?;
-        }
-        let plan = pipeline.resolve(&environment)?;
         let output = here.join(&self.output);
         let layout = Layout {
             output: output.clone(),
         };
+        let needed = |environment: &Environment| {
+            let names = self.names(&pipeline);
+            output::needed(&here, &self.file, environment, names.iter())
+        };
+        let mut rehearsed = None;
+        if self.rehearsal.rehearse {
+            self.rehearsal.check(&self.env)?;
+            output::prepare(&output, self.existing(self.resume), &needed(&environment))?;
+            let workshop = Workshop {
+                layout: &layout,
+                programs: program.parent().unwrap_or(Path::new("/")),
+                sink,
+                stop,
+            };
+            rehearsed = Some(self.rehearsal.prepare(&workshop, &mut environment)?);
+        }
+        let plan = pipeline.resolve(&environment)?;
         let is_again = self.resume || !self.from.is_empty() || !self.only.is_empty();
         // What steps uploaded last time can be named, and asks the same, this time.
         let known = if is_again {
@@ -193,8 +201,8 @@ impl Args {
         };
         answers.forget(&reuse.again);
         answers.give(&self.given(), &known)?;
-        if !self.rehearsal.rehearse {
-            self.prepare_output(&output, reuse.output)?;
+        if rehearsed.is_none() {
+            output::prepare(&output, self.existing(reuse.output), &needed(&environment))?;
         }
         let options = Options {
             output: output.clone(),
@@ -212,8 +220,8 @@ impl Args {
         let text = match self.format {
             Format::Human => {
                 let mut text = report.table(&output.display().to_string());
-                if self.rehearsal.rehearse {
-                    text.push_str(&self.rehearsal.verdict(&report));
+                if let Some(rehearsed) = rehearsed {
+                    text.push_str(&rehearsed.verdict(&report));
                 }
                 text
             }
@@ -228,6 +236,19 @@ impl Args {
         let mut environment: Environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        if self.rehearsal.rehearse {
+            let names = pipeline.replaced_names().into_iter();
+            let mut names: BTreeSet<String> = names.chain(pipeline.variables()).collect();
+            names.remove(DIRECTORY_VARIABLE);
+            let ignored = rehearse::ignore(&mut environment, names);
+            if !ignored.is_empty() {
+                let names = ignored.join(", ");
+                let line = format!(
+                    "a rehearsal ignores what the shell has set: {names}; --env gives it variables"
+                );
+                sink.line("run-pipeline", line.as_bytes());
+            }
+        }
         environment.extend(self.env.iter().cloned());
         // Where steps that upload more of them find pipeline files; on Buildkite, in the checkout.
         if let Some(directory) = here.join(&self.file).parent().and_then(Path::to_str) {
@@ -235,12 +256,7 @@ impl Args {
                 .entry(DIRECTORY_VARIABLE.to_owned())
                 .or_insert_with(|| directory.to_owned());
         }
-        let names: BTreeSet<String> = pipeline
-            .variables()
-            .into_iter()
-            .chain(self.env.iter().map(|(name, _)| name.clone()))
-            .collect();
-        for name in names {
+        for name in self.names(pipeline) {
             if let Some(value) = environment.get_mut(&name)
                 && let Some(absolute) = absolute(value, here)
             {
@@ -252,6 +268,21 @@ impl Args {
             }
         }
         environment
+    }
+
+    /// Names of the variables that the pipeline uses or that were given.
+    fn names(&self, pipeline: &Pipeline) -> BTreeSet<String> {
+        let given = self.env.iter().map(|(name, _)| name.clone());
+        pipeline.variables().into_iter().chain(given).collect()
+    }
+
+    /// What to do with an output directory that is not empty.
+    const fn existing(&self, go_on: bool) -> Existing {
+        match (go_on, self.force) {
+            (true, _) => Existing::GoOn,
+            (false, true) => Existing::Replace,
+            (false, false) => Existing::Refuse,
+        }
     }
 
     /// The slots that runs on this machine share; said when there is no place for them.
@@ -337,48 +368,6 @@ impl Args {
             wanted,
         };
         Ok((plan, reuse))
-    }
-
-    /// Makes the output directory one to begin in, or to go on in.
-    fn prepare_output(&self, output: &Path, go_on: bool) -> Result<(), PipelineError> {
-        let layout = Layout {
-            output: output.to_owned(),
-        };
-        if fork_fs::exists(output) && !fork_fs::sorted_names(output)?.is_empty() {
-            if go_on {
-                if fork_fs::exists(&layout.state()) {
-                    return Ok(());
-                }
-                return Err(PipelineErrorKind::Usage {
-                    reason: format!(
-                        "`{}` is not the output of a run, so there is nothing to go on from",
-                        output.display()
-                    ),
-                }
-                .into());
-            }
-            if !self.force {
-                return Err(PipelineErrorKind::Usage {
-                    reason: format!(
-                        "output directory `{}` is not empty; name another --output, or pass --resume to go on in it or --force to replace it",
-                        output.display()
-                    ),
-                }
-                .into());
-            }
-            // Not under the feet of a run that is still there.
-            let history = History::read(&layout);
-            if fork_fs::exists(&layout.state()) {
-                let _lock = state::lock(&layout)?;
-                state::stop_orphans(&layout)?;
-            }
-            fork_fs::remove_dir_all(output)?;
-            if !history.0.is_empty() {
-                history.write(&layout)?;
-            }
-        }
-        // With it, whoever is killed from here on can go on.
-        Ok(fork_fs::create_dir_all(&layout.state())?)
     }
 }
 

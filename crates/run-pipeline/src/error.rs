@@ -119,6 +119,12 @@ pub enum PipelineErrorKind {
         /// What is wrong.
         reason: String,
     },
+    /// The run was stopped before its first step.
+    #[error("interrupted while {doing}")]
+    Interrupted {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// What a rehearsal needs could not be made up.
     #[error("`{program}` could not make what the rehearsal needs: {problem}")]
     Rehearsal {
@@ -194,6 +200,7 @@ impl Fault for PipelineError {
             | PipelineErrorKind::Expand { .. }
             | PipelineErrorKind::Unlisted { .. } => Class::BadInput,
             PipelineErrorKind::NoResult { .. } => Class::Usage,
+            PipelineErrorKind::Interrupted { .. } => Class::Interrupted,
             PipelineErrorKind::Shell { .. }
             | PipelineErrorKind::Rehearsal { .. }
             | PipelineErrorKind::Busy { .. }
@@ -222,6 +229,7 @@ impl Fault for PipelineError {
                 "build the whole workspace (`cargo build --release --workspace`): the program must lie beside this one"
             }
             PipelineErrorKind::NoResult { .. } => "run with --resume, which makes it first",
+            PipelineErrorKind::Interrupted { .. } => "go on with the same command and --resume",
             PipelineErrorKind::Yaml { .. }
             | PipelineErrorKind::Shape { .. }
             | PipelineErrorKind::Interpolate { .. }

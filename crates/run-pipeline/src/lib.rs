@@ -35,6 +35,7 @@ pub mod history;
 mod layout;
 pub mod live;
 pub mod memory;
+mod output;
 pub mod page;
 mod pipeline;
 mod preview;

@@ -19,6 +19,7 @@ use values::{entries, members, replace, scalar, text_of, unsupported};
 
 mod gate;
 mod matrix;
+mod names;
 mod outcome;
 mod plugins;
 mod reader;
@@ -165,6 +166,18 @@ impl Pipeline {
     pub fn variables(&self) -> Vec<String> {
         let block = self.root.get("env").and_then(Value::as_mapping);
         block.map_or_else(Vec::new, |block| block.keys().map(text_of).collect())
+    }
+
+    /// Names of the variables that are replaced when the file is read.
+    #[must_use]
+    pub fn replaced_names(&self) -> BTreeSet<String> {
+        names::replaced(&self.root)
+    }
+
+    /// Every word of the file that could be the name of a variable.
+    #[must_use]
+    pub fn words(&self) -> BTreeSet<String> {
+        names::words(&self.root)
     }
 
     /// Replaces the variables and checks the graph.

@@ -126,7 +126,7 @@ fn planned_note(step: &Step) -> Option<String> {
 }
 
 /// A word as one would type it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -107,6 +108,18 @@ pub enum End {
     TimedOut,
     /// Stopped because the run was.
     Interrupted,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(127) => f.write_str("exit code 127: a command was not found"),
+            Self::Exited(code) => write!(f, "exit code {code}"),
+            Self::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("stopped after its timeout"),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
 }
 
 /// A process that ended.

@@ -234,11 +234,7 @@ impl Runner<'_> {
             report.notes = annotations::read(&self.layout, &step.key)?;
             let limit = retry_limit(step, ended.end);
             if report.attempts <= limit && !self.stop.load(Ordering::Relaxed) {
-                let line = format!(
-                    "{}; attempt {} follows",
-                    words(ended.end),
-                    report.attempts + 1
-                );
+                let line = format!("{}; attempt {} follows", ended.end, report.attempts + 1);
                 self.sink.line(&step.name, line.as_bytes());
                 continue;
             }
@@ -253,7 +249,7 @@ impl Runner<'_> {
                 End::Exited(_) | End::Killed(_) => State::Failed,
             };
             if report.state != State::Passed {
-                report.reason = Some(words(ended.end));
+                report.reason = Some(ended.end.to_string());
             }
             if !report.state.is_satisfied() {
                 return Ok(exit_code(ended.end));
@@ -362,16 +358,6 @@ fn is_soft(step: &Step, end: End) -> bool {
         }
         End::Killed(_) => step.soft_fail.contains(&None),
         End::TimedOut | End::Interrupted => false,
-    }
-}
-
-fn words(end: End) -> String {
-    match end {
-        End::Exited(127) => "exit code 127: a command was not found".to_owned(),
-        End::Exited(code) => format!("exit code {code}"),
-        End::Killed(signal) => format!("killed by signal {signal}"),
-        End::TimedOut => "stopped after its timeout".to_owned(),
-        End::Interrupted => "interrupted".to_owned(),
     }
 }
 
