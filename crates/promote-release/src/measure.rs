@@ -25,7 +25,7 @@ const FILES_MAX: usize = 20_000;
 pub(crate) type Places = BTreeMap<String, PathBuf>;
 
 /// Finds the artifacts of a manifest: those that were named, then those of their file name in the
-/// directories, then any file or image layout with the digest.
+/// directories (of several, the one with the digest), then any file or image layout with the digest.
 pub(crate) fn find(
     manifest: &Manifest,
     named: &Places,
@@ -69,10 +69,10 @@ pub(crate) fn find(
         let found = match named.get(&artifact.name) {
             Some(path) => Some(path.clone()),
             None if artifact.media_type == IMAGE => layout(artifact, &layouts)?,
-            None => by_name(artifact, &files).or(by_digest(
-                artifact,
-                files.iter().filter(|path| !is_blob(path)),
-            )?),
+            None => match by_name(artifact, &files)? {
+                Some(path) => Some(path),
+                None => by_digest(artifact, files.iter().filter(|path| !is_blob(path)))?,
+            },
         };
         if let Some(path) = found {
             places.insert(artifact.name.clone(), path);
@@ -81,11 +81,21 @@ pub(crate) fn find(
     Ok(places)
 }
 
-fn by_name(artifact: &Artifact, files: &[PathBuf]) -> Option<PathBuf> {
-    files
+/// The file of this name. Where several builds lie beside each other it is the one that was listed; when
+/// none of them is, the first, so that the difference can be told.
+fn by_name(artifact: &Artifact, files: &[PathBuf]) -> Result<Option<PathBuf>, PromoteError> {
+    let mut named = files
         .iter()
-        .find(|path| path.file_name().is_some_and(|name| *name == *artifact.name))
-        .cloned()
+        .filter(|path| path.file_name().is_some_and(|name| *name == *artifact.name));
+    let Some(first) = named.next() else {
+        return Ok(None);
+    };
+    let others: Vec<&PathBuf> = named.collect();
+    if others.is_empty() {
+        return Ok(Some(first.clone()));
+    }
+    let all = std::iter::once(first).chain(others);
+    Ok(by_digest(artifact, all)?.or_else(|| Some(first.clone())))
 }
 
 fn by_digest<'a>(

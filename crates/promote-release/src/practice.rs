@@ -291,8 +291,8 @@ impl Practice<'_> {
             .map_err(|_| self.wrong("the step is no span"))?;
         self.now = self.now.plus(step);
         if kind == "manifest" {
+            let directory = [build::of_build(&self.artifacts, build::number(&value))];
             build::strip(&mut value);
-            let directory = [self.artifacts.clone()];
             inputs::complete(value.get_mut("artifact"), &BTreeMap::new(), &directory)?;
             value["release_id"] = json!(self.name);
         }
@@ -358,8 +358,8 @@ impl Practice<'_> {
         })
     }
 
-    /// Puts digests where the script has `file:NAME`, `artifact:NAME` and `artifact-hex:NAME`, and keys
-    /// where it has `key:ROLE/N`.
+    /// Puts digests where the script has `file:NAME`, `artifact:NAME` and `artifact-hex:NAME` (of another
+    /// build, `artifact:BUILD/NAME`), and keys where it has `key:ROLE/N`.
     fn resolve(&self, value: &mut Value) -> Result<(), PromoteError> {
         match value {
             Value::String(text) => {

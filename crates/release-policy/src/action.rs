@@ -4,7 +4,7 @@ use crate::decision::Verdict;
 use crate::evaluate::fill;
 use crate::log::{Body, Log};
 use crate::name::Digest;
-use crate::policy::{Executor, Policy};
+use crate::policy::{Executor, Point, Policy};
 use crate::state::{State, StateError};
 use crate::store::Store;
 
@@ -13,6 +13,10 @@ use crate::store::Store;
 pub struct Planned {
     /// The action of the policy.
     pub id: String,
+    /// The stage that was allowed.
+    pub stage: String,
+    /// What of it was allowed.
+    pub point: Point,
     /// Who does it.
     pub executor: Executor,
     /// What it is done to.
@@ -80,6 +84,8 @@ pub fn plan(policy: &Policy, log: &Log, store: &Store) -> Result<Vec<Planned>, S
             let key = Digest::of(text.as_bytes());
             planned.push(Planned {
                 id: action.id.clone(),
+                stage: decision.stage.clone(),
+                point: decision.point,
                 executor: action.executor,
                 target,
                 key,

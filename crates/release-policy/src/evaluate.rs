@@ -1,5 +1,7 @@
 //! From policy, log, facts and time to a decision: a pure function.
 
+mod before;
+mod candidate;
 mod naming;
 mod network;
 mod outside;
@@ -122,6 +124,7 @@ pub fn decide(
     for gate in policy.gates_at(&stage.name, question.point, &manifest.kind) {
         gates.push(ask(&view, gate));
     }
+    stays_failed(&view, &mut gates);
     waive::apply(&view, &mut gates);
     let (verdict, until) = verdict_of(&gates);
     let moved = match view.train() {
@@ -351,7 +354,7 @@ fn attempt(view: &View<'_>) -> Checked {
         (Point::Enter, Some((number, attempt))) if attempt.is_open() => Err(unmet(
             format!("{stage} to be free"),
             format!("attempt {number} is going on"),
-            "exit it, or record why it failed",
+            "go on with it: `promote` does what is left of entering, then ask for the exit; only a recorded failure makes room for another attempt, and this one is lost then",
         )),
         (Point::Enter, Some(_)) if view.stage.iterates => met(),
         (Point::Enter, Some((number, _))) => Err(unmet(
@@ -398,6 +401,31 @@ fn attempt(view: &View<'_>) -> Checked {
             Err(unmet(format!("{stage} to be open"), "it is closed", ""))
         }
         (Point::Close, Some(_)) => met(),
+    }
+}
+
+/// An attempt that a gate has ended is not asked for again by `attempt`, because that gate says so with
+/// more words. Should it have nothing to say any more, the attempt is over all the same.
+fn stays_failed(view: &View<'_>, gates: &mut [GateResult]) {
+    let last = view.state.last(&view.stage.name);
+    let (Point::Exit, Some((number, attempt))) = (view.question.point, last) else {
+        return;
+    };
+    let Some((ended_by, why)) = attempt.failure.as_ref() else {
+        return;
+    };
+    let silent = gates
+        .iter()
+        .find(|gate| gate.id == *ended_by)
+        .is_none_or(|gate| matches!(gate.outcome, Outcome::Met | Outcome::NotAsked));
+    if let Some(result) = gates.iter_mut().find(|gate| gate.id == "attempt")
+        && silent
+        && result.outcome == Outcome::Met
+    {
+        result.outcome = Outcome::Unmet;
+        result.expected = "an attempt that is going on".to_owned();
+        result.found = format!("attempt {number} failed ({ended_by}: {why})");
+        result.next = format!("enter {} again", view.stage.name);
     }
 }
 

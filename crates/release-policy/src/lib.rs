@@ -20,6 +20,7 @@
 
 pub mod action;
 pub mod audit;
+mod counts;
 pub mod decision;
 pub mod document;
 mod evaluate;
@@ -28,6 +29,7 @@ pub mod mail;
 pub mod manifest;
 pub mod name;
 pub mod policy;
+mod samples;
 pub mod state;
 pub mod statement;
 pub mod store;
@@ -37,6 +39,7 @@ mod view;
 pub mod vote;
 
 pub use audit::{Problem, audit};
+pub use counts::{Never, never_counts};
 pub use decision::{Decision, GateResult, Outcome, Question, Verdict};
 pub use evaluate::{ENGINE, decide};
 pub use log::{Body, Entry, Head, Log};

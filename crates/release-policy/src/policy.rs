@@ -204,6 +204,16 @@ pub struct WaiverRules {
     pub needs: Vec<WaiverNeed>,
 }
 
+impl WaiverRules {
+    /// The roles that have to sign one.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.needs.iter().filter_map(|need| match need {
+            WaiverNeed::Role(role) => Some(role.as_str()),
+            WaiverNeed::Justification | WaiverNeed::Highlight | WaiverNeed::Vote => None,
+        })
+    }
+}
+
 /// What a waiver needs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -294,6 +304,14 @@ pub struct Gate {
     pub when: Option<When>,
     /// The role whose word counts.
     pub signed_by: String,
+}
+
+impl Gate {
+    /// Whether it belongs to a stage.
+    #[must_use]
+    pub fn is_at(&self, stage: &str) -> bool {
+        self.stage == "*" || self.stage == stage
+    }
 }
 
 /// Something to be done after an `ALLOW`.
@@ -410,7 +428,7 @@ impl Policy {
     ) -> impl Iterator<Item = &'a Gate> {
         self.gates.iter().filter(move |gate| {
             gate.on == point
-                && (gate.stage == "*" || gate.stage == stage)
+                && gate.is_at(stage)
                 && (gate.kinds.is_empty() || gate.kinds.iter().any(|name| name == kind))
         })
     }

@@ -1,16 +1,23 @@
 //! Where a release stands: read from its log, never stored.
 
-use std::collections::BTreeMap;
+mod about;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::Verdict;
 use crate::log::{Body, Log};
 use crate::manifest::Manifest;
 use crate::name::{Digest, Time};
 use crate::policy::check::Check;
-use crate::policy::{Identity, Point, Policy};
+use crate::policy::{Point, Policy};
+use crate::samples::Series;
 use crate::statement::observation::{IncidentKind, Observation};
-use crate::statement::{Choice, Evidence, Predicate, Scope, Subject, TestOutcome};
+use crate::statement::{Choice, Evidence, Predicate, Scope, TestOutcome};
 use crate::store::Store;
+
+pub use about::has_signed;
+use about::refuse_manifest;
+pub(crate) use about::{scope_of, time_of, why_not_bound};
 
 /// Why nothing can be decided at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +160,9 @@ pub struct State<'a> {
     pub stopped: Option<(String, String)>,
     /// Manifests that did not count, and why.
     pub refused: Vec<(Digest, String)>,
+    /// Manifests of rejected candidates, as indices of [`State::manifests`]. Whatever else ended the
+    /// attempt, and whatever is attempted later, they stay rejected.
+    pub rejected: BTreeSet<usize>,
     /// Actions that are done, by idempotency key.
     pub acted: BTreeMap<Digest, String>,
 }
@@ -188,6 +198,7 @@ impl<'a> State<'a> {
             attempts: BTreeMap::new(),
             stopped: None,
             refused: Vec::new(),
+            rejected: BTreeSet::new(),
             acted: BTreeMap::new(),
         };
         for entry in entries {
@@ -271,15 +282,13 @@ impl<'a> State<'a> {
             recorded_at: at,
             evidence,
         });
-        let Some((_, manifest)) = self.manifests.last().copied() else {
-            return;
-        };
-        if why_not_bound(policy, manifest, evidence).is_some() {
-            return;
-        }
+        let newest = self.manifests.len().saturating_sub(1);
         if let Predicate::Vote(vote) = &evidence.predicate
             && vote.choice == Choice::Veto
         {
+            if !self.is_about(policy, newest, evidence) {
+                return;
+            }
             let gate = policy
                 .gates
                 .iter()
@@ -297,20 +306,102 @@ impl<'a> State<'a> {
         if scope.release != self.release {
             return;
         }
+        let attempts = self.attempts.get(&scope.stage).map_or(0, Vec::len);
         let number = scope.attempt as usize;
-        let Some(attempt) = number
-            .checked_sub(1)
-            .and_then(|index| self.attempts.get_mut(&scope.stage)?.get_mut(index))
-        else {
+        let Some(before) = self.attempt(scope).map(|attempt| attempt.manifest) else {
             return;
         };
-        progress(policy, scope, evidence, attempt);
+        // What an attempt began with may fail also when the next manifest is there already.
+        let about_newest = self.is_about(policy, newest, evidence);
+        if !about_newest && !self.is_about(policy, before, evidence) {
+            return;
+        }
+        let was_open = self.attempt(scope).is_some_and(|attempt| attempt.is_open());
+        let failure = failure(policy, scope, evidence).or_else(|| match &evidence.predicate {
+            Predicate::Observation(observed) => {
+                let layers = matches!(observed.seen, Observation::Layers { .. });
+                layers.then(|| self.stalled(policy, scope)).flatten()
+            }
+            Predicate::Deployment(_) => self.stalled(policy, scope),
+            _ => None,
+        });
+        if let Some((_, _, _, Progress::Rejected)) = &failure {
+            self.rejected.insert(before);
+            if about_newest && was_open && number == attempts {
+                self.rejected.insert(newest);
+            }
+        }
+        if let Some(attempt) = self.attempt(scope) {
+            progress(failure, evidence, attempt);
+        }
+    }
+
+    fn attempt(&mut self, scope: &Scope) -> Option<&mut Attempt> {
+        let index = (scope.attempt as usize).checked_sub(1)?;
+        self.attempts.get_mut(&scope.stage)?.get_mut(index)
+    }
+
+    /// Whether a fact is about what this manifest releases.
+    fn is_about(&self, policy: &Policy, manifest: usize, evidence: &Evidence) -> bool {
+        let manifest = self.manifests.get(manifest);
+        manifest.is_some_and(|(_, manifest)| why_not_bound(policy, manifest, evidence).is_none())
+    }
+
+    /// Whether the network of an attempt stood still, by all that was recorded of it so far. One fact
+    /// with one sample shows nothing; two of them may.
+    fn stalled(&mut self, policy: &Policy, scope: &Scope) -> Option<Failure> {
+        let before = self.attempt(scope)?.manifest;
+        let newest = self.manifests.len().saturating_sub(1);
+        let facts: Vec<&Fact<'a>> = self
+            .facts
+            .iter()
+            .filter(|fact| scope_of(&fact.evidence.predicate) == Some(scope))
+            .filter(|fact| {
+                self.is_about(policy, newest, fact.evidence)
+                    || self.is_about(policy, before, fact.evidence)
+            })
+            .collect();
+        let start = facts
+            .iter()
+            .filter_map(|fact| match &fact.evidence.predicate {
+                Predicate::Deployment(deployment)
+                    if deployment.event == crate::statement::Event::Bootstrap
+                        && has_signed(policy, &policy.facts_by, fact.evidence) =>
+                {
+                    Some(deployment.at)
+                }
+                _ => None,
+            });
+        let start = start.max()?;
+        for gate in policy.gates.iter().filter(|gate| gate.is_at(&scope.stage)) {
+            let Check::MustAdvance { .. } = &gate.check else {
+                continue;
+            };
+            let samples = facts
+                .iter()
+                .filter_map(|fact| match &fact.evidence.predicate {
+                    Predicate::Observation(observed)
+                        if has_signed(policy, &gate.signed_by, fact.evidence) =>
+                    {
+                        match &observed.seen {
+                            Observation::Layers { samples } => Some((fact.recorded_at, samples)),
+                            _ => None,
+                        }
+                    }
+                    _ => None,
+                });
+            if Series::of(start, samples).stalled().is_some() {
+                let why = "the network stood still".to_owned();
+                return Some((gate.id.clone(), why, None, Progress::Retired));
+            }
+        }
+        None
     }
 }
 
 /// What a fact does to the attempt it is about.
-fn progress(policy: &Policy, scope: &Scope, evidence: &Evidence, attempt: &mut Attempt) {
-    if let Some((gate, why, exempts, end)) = failure(policy, scope, evidence) {
+fn progress(failure: Option<Failure>, evidence: &Evidence, attempt: &mut Attempt) {
+    if let Some((gate, why, exempts, end)) = failure {
         if attempt.failure.is_none() {
             attempt.failure = Some((gate, why));
             attempt.progress = end;
@@ -350,8 +441,7 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
     {
         return Some(("attempt".to_owned(), cause.clone(), None, Progress::Failed));
     }
-    let at_stage = |gate: &&crate::policy::Gate| gate.stage == "*" || gate.stage == scope.stage;
-    for gate in policy.gates.iter().filter(at_stage) {
+    for gate in policy.gates.iter().filter(|gate| gate.is_at(&scope.stage)) {
         if !has_signed(policy, &gate.signed_by, evidence) {
             continue;
         }
@@ -383,21 +473,17 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
                     ));
                 }
             }
-            (Check::MustAdvance { .. }, Predicate::Observation(observed)) => match &observed.seen {
-                Observation::Incident {
+            (Check::MustAdvance { .. }, Predicate::Observation(observed)) => {
+                if let Observation::Incident {
                     id,
                     what: IncidentKind::Serious,
                     ..
-                } => {
+                } = &observed.seen
+                {
                     let why = format!("incident `{id}`");
                     return Some((gate.id.clone(), why, None, Progress::Retired));
                 }
-                Observation::Layers { samples } if stalled(samples).is_some() => {
-                    let why = "the network stood still".to_owned();
-                    return Some((gate.id.clone(), why, None, Progress::Retired));
-                }
-                _ => {}
-            },
+            }
             (Check::AuditFindings {}, Predicate::Observation(observed)) => {
                 if let Observation::Audit(audit) = &observed.seen
                     && let Some(finding) = audit
@@ -430,116 +516,4 @@ fn failure(policy: &Policy, scope: &Scope, evidence: &Evidence) -> Option<Failur
         }
     }
     None
-}
-
-/// The first pair of samples between which nothing rose.
-pub(crate) fn stalled(samples: &BTreeMap<Time, u64>) -> Option<(Time, Time)> {
-    let pairs = samples.iter().zip(samples.iter().skip(1));
-    let mut stuck = pairs.filter(|((_, before), (_, after))| after <= before);
-    stuck.next().map(|((from, _), (to, _))| (*from, *to))
-}
-
-fn refuse_manifest(
-    policy: &Policy,
-    release: &str,
-    evidence: &Evidence,
-    manifest: &Manifest,
-) -> Option<String> {
-    if manifest.release_id != release {
-        return Some(format!("it is of release `{}`", manifest.release_id));
-    }
-    if !has_signed(policy, &policy.manifest_by, evidence) {
-        return Some(format!("role `{}` has not signed it", policy.manifest_by));
-    }
-    let listed = |digest: &Digest| {
-        manifest
-            .artifact
-            .iter()
-            .any(|artifact| artifact.digest == *digest)
-    };
-    let about = evidence.subjects.iter().all(|subject| match subject {
-        Subject::Sha256(digest) => listed(digest),
-        Subject::Git(commit) => *commit == manifest.commit,
-    });
-    let all = manifest.artifact.iter().all(|artifact| {
-        evidence
-            .subjects
-            .contains(&Subject::Sha256(artifact.digest))
-    });
-    let mut names: Vec<&str> = manifest
-        .artifact
-        .iter()
-        .map(|artifact| artifact.name.as_str())
-        .collect();
-    names.sort_unstable();
-    if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Some("two artifacts have one name".to_owned());
-    }
-    (!about || !all || evidence.subjects.is_empty())
-        .then(|| "its subjects are not its artifacts".to_owned())
-}
-
-/// What a fact is about; votes and manifests say it in other ways.
-pub(crate) fn scope_of(predicate: &Predicate) -> Option<&Scope> {
-    match predicate {
-        Predicate::Test(test) => Some(&test.scope),
-        Predicate::Documents(documents) => documents.first().map(|document| &document.scope),
-        Predicate::Approval(approval) => Some(&approval.scope),
-        Predicate::Waiver(waiver) => Some(&waiver.scope),
-        Predicate::Observation(observed) => Some(&observed.scope),
-        Predicate::Deployment(deployment) => Some(&deployment.scope),
-        Predicate::Manifest(_) | Predicate::Vote(_) => None,
-    }
-}
-
-/// When a fact says it happened.
-pub(crate) fn time_of(predicate: &Predicate) -> Option<Time> {
-    match predicate {
-        Predicate::Test(test) => Some(test.at),
-        Predicate::Documents(documents) => documents.iter().map(|document| document.at).max(),
-        Predicate::Approval(approval) => Some(approval.at),
-        Predicate::Waiver(waiver) => Some(waiver.at),
-        Predicate::Observation(observed) => Some(observed.at),
-        Predicate::Deployment(deployment) => Some(deployment.at),
-        Predicate::Vote(vote) => Some(vote.at),
-        Predicate::Manifest(_) => None,
-    }
-}
-
-/// Whether enough keys of a role have signed.
-#[must_use]
-pub fn has_signed(policy: &Policy, role: &str, evidence: &Evidence) -> bool {
-    policy.roles.get(role).is_some_and(|role| {
-        let signed = role.keys.intersection(&evidence.signers).count();
-        signed > 0 && signed >= role.threshold as usize
-    })
-}
-
-/// Why a fact is not about what this manifest releases; `None` when it is.
-pub(crate) fn why_not_bound(
-    policy: &Policy,
-    manifest: &Manifest,
-    evidence: &Evidence,
-) -> Option<&'static str> {
-    if evidence.subjects.is_empty() {
-        return Some("it is about nothing");
-    }
-    let files_decide = matches!(policy.identity, Identity::Bit | Identity::Payload);
-    let about_code = scope_of(&evidence.predicate).is_none_or(|scope| scope.stage == "*");
-    let good = evidence.subjects.iter().all(|subject| match subject {
-        Subject::Sha256(digest) => {
-            let proposal =
-                matches!(&evidence.predicate, Predicate::Vote(vote) if vote.proposal == *digest);
-            proposal
-                || manifest.artifact.iter().any(|artifact| {
-                    match (policy.identity, artifact.payload) {
-                        (Identity::Payload, Some(payload)) => payload == *digest,
-                        _ => artifact.digest == *digest,
-                    }
-                })
-        }
-        // Where the bytes are what is released, a commit says nothing about what runs.
-        Subject::Git(commit) => *commit == manifest.commit && (about_code || !files_decide),
-    });
-    (!good).then_some("it is about other artifacts")
 }

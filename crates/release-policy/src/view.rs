@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::counts::{may_be_everywhere, never_counts};
 use crate::decision::{NotCounted, Question};
 use crate::document::{Proposal, Train};
 use crate::manifest::Manifest;
@@ -133,7 +134,10 @@ impl<'a> View<'a> {
             })
             .collect();
         for fact in &self.state.facts {
-            if let Some(why) = self.why_not(fact, self.manifest, &self.stage.name, self.attempt) {
+            let never = never_counts(self.policy, fact.evidence).map(|never| never.why);
+            let why =
+                never.or_else(|| self.why_not(fact, self.manifest, &self.stage.name, self.attempt));
+            if let Some(why) = why {
                 listed.push(NotCounted {
                     evidence: fact.evidence.envelope,
                     why,
@@ -249,13 +253,61 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The diff from the base.
-    pub(crate) fn diff(&self, role: &str) -> Option<&'a Diff> {
+    /// The diff from the base. Rules look at its paths, so none that a commit changes may be missing
+    /// there.
+    pub(crate) fn diff(&self, role: &str) -> Result<&'a Diff, String> {
         let diff = self.last_seen(role, |seen| match seen {
             Observation::Diff(diff) => Some(diff),
             _ => None,
-        })?;
-        (diff.candidate == self.manifest.commit).then_some(diff)
+        });
+        let diff = diff.ok_or("no diff")?;
+        if diff.candidate != self.manifest.commit {
+            return Err(format!("a diff to {}", diff.candidate));
+        }
+        for (commit, facts) in &diff.commits {
+            if let Some(path) = facts.files.difference(&diff.files).next() {
+                return Err(format!("a diff without `{path}` of commit {commit}"));
+            }
+        }
+        Ok(diff)
+    }
+
+    /// When the network of this attempt started, by the latest that was said of it.
+    pub(crate) fn bootstrap(&self, role: &str) -> Option<Time> {
+        let all = self.filter_map(self.facts(), role, deployment);
+        let starts = all.iter().filter(|one| one.event == Event::Bootstrap);
+        starts.map(|one| one.at).max()
+    }
+
+    /// What was recorded of the layers at this attempt, and when.
+    pub(crate) fn layers(&self, role: &str) -> Vec<(Time, &'a BTreeMap<Time, u64>)> {
+        let facts = self.facts();
+        let signed = facts.filter(|fact| has_signed(self.policy, role, fact.evidence));
+        signed
+            .filter_map(|fact| match &fact.evidence.predicate {
+                Predicate::Observation(observed) => match &observed.seen {
+                    Observation::Layers { samples } => Some((fact.recorded_at, samples)),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What became of networks at the other attempts of this stage, of whatever was released then.
+    pub(crate) fn deployments_of_other_attempts(&self, role: &str) -> Vec<&'a Deployment> {
+        let facts = self.state.facts.iter();
+        let others = facts.filter(|fact| match &fact.evidence.predicate {
+            Predicate::Deployment(deployment) => {
+                let scope = &deployment.scope;
+                scope.release == self.state.release
+                    && scope.stage == self.stage.name
+                    && scope.attempt != self.attempt
+                    && deployment.at <= fact.recorded_at
+            }
+            _ => false,
+        });
+        self.filter_map(others, role, deployment)
     }
 
     /// The last value of a named thing.
@@ -480,45 +532,5 @@ fn deployment(predicate: &Predicate) -> Option<&Deployment> {
     match predicate {
         Predicate::Deployment(deployment) => Some(deployment),
         _ => None,
-    }
-}
-
-/// What may be said of a release as a whole. What happens on a network may not.
-fn may_be_everywhere(predicate: &Predicate) -> bool {
-    match predicate {
-        Predicate::Documents(_) | Predicate::Waiver(_) | Predicate::Vote(_) => true,
-        Predicate::Observation(observed) => match &observed.seen {
-            Observation::Diff(_)
-            | Observation::Releases { .. }
-            | Observation::Tags { .. }
-            | Observation::Ancestry { .. }
-            | Observation::Versions { .. }
-            | Observation::SelfReports { .. }
-            | Observation::Checksums { .. }
-            | Observation::Reconciled { .. }
-            | Observation::Figure { .. }
-            | Observation::PreviousNetwork { .. } => true,
-            Observation::History { .. }
-            | Observation::Network { .. }
-            | Observation::Environment { .. }
-            | Observation::PeerMismatch { .. }
-            | Observation::Backup { .. }
-            | Observation::LastDeployment { .. }
-            | Observation::Audit(_)
-            | Observation::Incident { .. }
-            | Observation::Layers { .. }
-            | Observation::Visit { .. }
-            | Observation::Wave { .. }
-            | Observation::Applied { .. }
-            | Observation::State { .. }
-            | Observation::Publish { .. }
-            | Observation::Moment { .. }
-            | Observation::Retired { .. }
-            | Observation::Failure { .. } => false,
-        },
-        Predicate::Approval(_)
-        | Predicate::Manifest(_)
-        | Predicate::Test(_)
-        | Predicate::Deployment(_) => false,
     }
 }

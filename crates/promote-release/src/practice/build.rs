@@ -1,7 +1,7 @@
 //! The empty artifacts of a practice: real packages and images with next to nothing inside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fork_package::oci::{History, ImageConfig};
 use fork_package::{Attributes, DebBuilder, FileSource, LayoutWriter, PackageError, Paragraph};
@@ -13,14 +13,16 @@ use crate::measure::{self, DEB, IMAGE};
 
 use super::script::{Script, Step};
 
-/// Builds every artifact that a manifest of the script names, and returns their digests.
+/// Builds every artifact that a manifest of the script names, and returns their digests, by name; those
+/// of another build than the first by `BUILD/NAME`.
 pub(super) fn build(
     script: &Script,
     directory: &Path,
 ) -> Result<BTreeMap<String, Digest>, PromoteError> {
     fork_fs::create_dir_all(directory)?;
-    let mut media: BTreeMap<String, String> = BTreeMap::new();
-    let mut inside: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // By build and name.
+    let mut media: BTreeMap<(u64, String), String> = BTreeMap::new();
+    let mut inside: BTreeMap<(u64, String), BTreeSet<String>> = BTreeMap::new();
     for step in &script.steps {
         let Step::Fact { fact, value, .. } = step else {
             continue;
@@ -32,35 +34,63 @@ pub(super) fn build(
             .filter(|_| fact == "manifest")
         {
             let text = |member: &str| artifact[member].as_str().unwrap_or_default().to_owned();
-            media.insert(text("name"), text("media_type"));
+            let of = (number(value), text("name"));
+            media.insert(of.clone(), text("media_type"));
             let parts = artifact.get("inside").and_then(Value::as_object);
             let parts = parts.into_iter().flatten().map(|(name, _)| name.clone());
-            inside.entry(text("name")).or_default().extend(parts);
+            inside.entry(of).or_default().extend(parts);
         }
     }
     let mut digests = BTreeMap::new();
-    for (name, type_) in &media {
+    for (of, type_) in &media {
+        let (build, name) = of;
+        let directory = of_build(directory, *build);
+        fork_fs::create_dir_all(&directory)?;
         let path = directory.join(name);
-        let parts: Vec<(&str, String)> = inside
-            .get(name)
+        let mut parts: Vec<(&str, String)> = inside
+            .get(of)
             .into_iter()
             .flatten()
-            .map(|part| (part.as_str(), content(part)))
+            .map(|part| (part.as_str(), content(part, 1)))
             .collect();
+        // Something that tells packages and images with nothing in them, and builds, apart.
+        if parts.is_empty() || *build > 1 {
+            parts.insert(0, ("NAME", content(name, *build)));
+        }
         match type_.as_str() {
             DEB => deb(&path, &parts)?,
             IMAGE => image(&path, &parts)?,
-            _ => fork_fs::write_atomic(&path, content(name).as_bytes())?,
+            _ => fork_fs::write_atomic(&path, content(name, *build).as_bytes())?,
         }
         let (measured, _) = measure::read(&path, type_)?;
-        digests.insert(name.clone(), measured.digest);
+        let key = match build {
+            1 => name.clone(),
+            _ => format!("{build}/{name}"),
+        };
+        digests.insert(key, measured.digest);
     }
     Ok(digests)
 }
 
+/// Which build a manifest is of.
+pub(super) fn number(manifest: &Value) -> u64 {
+    manifest["build"].as_u64().unwrap_or(1)
+}
+
+/// Where the artifacts of a build are: those of later ones in directories of their own.
+pub(super) fn of_build(directory: &Path, build: u64) -> PathBuf {
+    match build {
+        1 => directory.to_owned(),
+        _ => directory.join(format!("build-{build}")),
+    }
+}
+
 /// What an artifact that is only a file says.
-fn content(name: &str) -> String {
-    format!("practice: {name}\n")
+fn content(name: &str, build: u64) -> String {
+    match build {
+        1 => format!("practice: {name}\n"),
+        _ => format!("practice: {name}, build {build}\n"),
+    }
 }
 
 fn deb(path: &Path, parts: &[(&str, String)]) -> Result<(), PromoteError> {
@@ -104,6 +134,9 @@ fn image(path: &Path, parts: &[(&str, String)]) -> Result<(), PromoteError> {
 
 /// Takes out of a manifest what is found when the artifacts are read.
 pub(super) fn strip(manifest: &mut Value) {
+    if let Some(members) = manifest.as_object_mut() {
+        members.remove("build");
+    }
     let artifacts = manifest.get_mut("artifact").and_then(Value::as_array_mut);
     for artifact in artifacts.into_iter().flatten() {
         if let Some(members) = artifact.as_object_mut() {

@@ -170,7 +170,9 @@ fn a59_the_old_network_is_retired_by_whoever_runs_it() {
         order.contains("before net-1") && order.contains("keep     net-1"),
         "{order}"
     );
-    let close = format!("check {release} --to testnet --on close --now 2026-02-01T00:00:00Z");
+    let close = format!(
+        "check {release} --to testnet --on close --artifacts out/spacemesh-cycle/artifacts --now 2026-02-01T00:00:00Z"
+    );
     place.run(&close, 3);
     let open = || {
         let all = place.json(&format!("obligations {release} --now 2026-02-01T00:00:00Z"));
@@ -225,7 +227,7 @@ fn a59_the_old_network_is_retired_by_whoever_runs_it() {
         0,
     );
     place.run(
-        &format!("promote {release} --to testnet --on close {log}"),
+        &format!("promote {release} --to testnet --on close --artifacts out/spacemesh-cycle/artifacts {log}"),
         0,
     );
     place.run(&format!("obligations {release}"), 0);
@@ -360,7 +362,9 @@ fn a60_a_postmortem_is_framed_filled_in_and_asked_for() {
         &[ended],
         0,
     );
-    let check = format!("check {next} --to build --now 2026-02-01T00:00:00Z");
+    let check = format!(
+        "check {next} --to build --artifacts next/spacemesh-cycle/artifacts --now 2026-02-01T00:00:00Z"
+    );
     let said = place.run(&check, 4);
     assert!(said.contains("P-26"), "{said}");
     for (text, code) in [(&frame, 4), (&filled, 0)] {

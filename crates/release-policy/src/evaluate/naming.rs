@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::policy::Gate;
 use crate::policy::check::Check;
-use crate::statement::{Event, Observation};
+use crate::statement::Observation;
 use crate::version::next::ChangeKind;
 use crate::version::{Suffix, Version, next};
 use crate::view::View;
 
-use super::{Checked, met, none_of, unmet};
+use super::{Checked, candidate, met, none_of, unmet};
 
 pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     let role = gate.signed_by.as_str();
@@ -20,11 +20,11 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::ManifestVersion {} => manifest_version(view, role),
         Check::Bump { bump } => self::bump(view, bump),
         Check::AfterFailedDeploy {} => after_failed_deploy(view, role),
-        Check::CandidateTag { commit_in } => candidate_tag(view, role, commit_in),
+        Check::CandidateTag { commit_in } => candidate::candidate_tag(view, role, commit_in),
         Check::FinalTag {
             same_commit_as,
             approved_by,
-        } => final_tag(view, same_commit_as, approved_by.as_deref()),
+        } => final_tag(view, role, same_commit_as, approved_by.as_deref()),
         Check::CommitSubject { commit_subject } => self::commit_subject(view, role, commit_subject),
         Check::FirstBuild { first_build } => self::first_build(view, role, *first_build),
         Check::BuildTag {} => build_tag(view),
@@ -292,42 +292,12 @@ fn after_failed_deploy(view: &View<'_>, role: &str) -> Checked {
     met()
 }
 
-fn candidate_tag(view: &View<'_>, role: &str, commit_in: &str) -> Checked {
-    let expected = format!("a candidate's tag on a commit that was on {commit_in}");
-    let tag = view
-        .tag()
-        .map_err(|why| unmet(expected.as_str(), why, "tag the candidate"))?;
-    let is_candidate = match view.policy.grammar {
-        // The same tag is the candidate and, later, the release.
-        crate::version::Grammar::MithrilYyww => true,
-        _ => matches!(tag.suffix(), Suffix::Candidate(_)),
-    };
-    if !is_candidate || Ok(tag.release()) != view.version().map(|version| version.release()) {
-        let found = format!("tag `{tag}` of version `{}`", view.manifest.version);
-        return Err(unmet(expected, found, "tag it `VERSION-prereleaseN`"));
-    }
-    match view.deployment_at(role, commit_in, Event::Deployed) {
-        Some(deployed) if deployed.commit == view.manifest.commit => met(),
-        Some(deployed) => {
-            let found = format!(
-                "{} was there, not {}",
-                deployed.commit, view.manifest.commit
-            );
-            Err(unmet(
-                expected,
-                found,
-                format!("deploy it to {commit_in} first"),
-            ))
-        }
-        None => Err(unmet(
-            expected,
-            "nothing was deployed there",
-            format!("deploy it to {commit_in} first"),
-        )),
-    }
-}
-
-fn final_tag(view: &View<'_>, same_commit_as: &str, approved_by: Option<&str>) -> Checked {
+fn final_tag(
+    view: &View<'_>,
+    role: &str,
+    same_commit_as: &str,
+    approved_by: Option<&str>,
+) -> Checked {
     let expected = format!("a release's tag on the {same_commit_as} commit");
     let tag = view
         .tag()
@@ -355,6 +325,7 @@ fn final_tag(view: &View<'_>, same_commit_as: &str, approved_by: Option<&str>) -
         );
         return Err(unmet(expected, found, format!("tag {}", chosen.commit)));
     }
+    candidate::on_its_commit(view, role, &tag)?;
     let chosen_tag = chosen
         .tag
         .as_deref()
@@ -394,7 +365,7 @@ fn commit_subject(view: &View<'_>, role: &str, subject: &str) -> Checked {
     let expected = format!("a tagged commit `{wanted}` that holds the changelog");
     let diff = view
         .diff(role)
-        .ok_or_else(|| unmet(expected.as_str(), "no diff", "record it"))?;
+        .map_err(|why| unmet(expected.as_str(), why, "record it"))?;
     let Some(commit) = diff.commits.get(&view.manifest.commit) else {
         return Err(unmet(
             expected,

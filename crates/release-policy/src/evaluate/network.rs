@@ -1,17 +1,17 @@
 //! What happens on networks, and when: tests, time, how often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::document::{IncidentRecord, read};
 use crate::name::{Span, Time, in_words, month_name};
 use crate::policy::check::{Check, OnOver};
 use crate::policy::{Effect, Gate};
-use crate::state::stalled;
+use crate::samples::Series;
 use crate::statement::observation::{IncidentKind, Observation};
 use crate::statement::{Event, Test, TestOutcome};
 use crate::view::View;
 
-use super::{Checked, met, none_of, papers, unmet};
+use super::{Checked, before, met, none_of, papers, unmet};
 
 pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     let role = gate.signed_by.as_str();
@@ -39,9 +39,13 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
                 "deploy again; what this one showed no longer counts",
             )
         }
-        Check::Backups { backup } => backups(view, role, backup),
+        Check::Backups { backup } => before::backups(view, role, backup),
         Check::Every { every } => self::every(view, role, *every),
-        Check::MustAdvance { must_advance, .. } => self::must_advance(view, role, must_advance),
+        Check::MustAdvance {
+            must_advance,
+            gap_max,
+            ..
+        } => self::must_advance(view, role, must_advance, *gap_max),
         Check::LeadTime {
             from,
             to,
@@ -207,82 +211,28 @@ fn stage_ended(view: &View<'_>, role: &str, stage: &str, mitigation: bool) -> Ch
 
 fn soak(view: &View<'_>, role: &str, min: Span) -> Checked {
     let expected = format!("{min} on this network");
-    let Some(start) = view.deployment(role, Event::Bootstrap) else {
-        return Err(unmet(
-            expected,
-            "no start of the network",
-            "record the deployment event `bootstrap`",
-        ));
-    };
+    let start = start_of(view, role, &expected)?;
     // A network that was there before cannot be the one of this attempt.
     if let Some((_, attempt)) = view.state.last(&view.stage.name)
-        && start.at < attempt.entered_at
+        && start < attempt.entered_at
     {
-        let found = format!("a network of {}, before the stage was entered", start.at);
+        let found = format!("a network of {}, before the stage was entered", start);
         return Err(unmet(expected, found, "start this attempt's own network"));
     }
-    let end = start.at.plus(min);
+    let end = start.plus(min);
     if view.now() >= end {
         return met();
     }
-    let found = format!(
-        "{} since {}",
-        in_words(view.now().since(start.at)),
-        start.at
-    );
+    let found = format!("{} since {}", in_words(view.now().since(start)), start);
     Err(unmet(expected, found, format!("ask again at {end}")).until(end))
-}
-
-fn backups(view: &View<'_>, role: &str, wanted: &[String]) -> Checked {
-    let expected = format!(
-        "restore-tested backups of {} after the last deployment",
-        wanted.join(" and ")
-    );
-    let last = view.last_seen(role, |seen| match seen {
-        Observation::LastDeployment { time } => Some(*time),
-        _ => None,
-    });
-    let Some(last) = last else {
-        return Err(unmet(
-            expected,
-            "the last deployment is not known",
-            "record it",
-        ));
-    };
-    let mut wrong = Vec::new();
-    for name in wanted {
-        let backup = view.last_seen(role, |seen| match seen {
-            Observation::Backup {
-                what,
-                made,
-                restore_tested,
-            } if what == name => Some((*made, *restore_tested)),
-            _ => None,
-        });
-        match backup {
-            None => wrong.push(format!("no backup of {name}")),
-            Some((made, _)) if last.is_some_and(|last| made <= last) => {
-                wrong.push(format!("{name} is of {made}"))
-            }
-            Some((_, false)) => wrong.push(format!("{name} was never restored")),
-            Some(_) => {}
-        }
-    }
-    none_of(wrong, &expected, "make them, and restore them once")
 }
 
 /// One visit in each window since the network started, the last complete one included.
 fn every(view: &View<'_>, role: &str, every: Span) -> Checked {
     let expected = format!("a look at the network every {every}");
-    let Some(start) = view.deployment(&view.policy.facts_by, Event::Bootstrap) else {
-        return Err(unmet(
-            expected,
-            "no start of the network",
-            "record the deployment event `bootstrap`",
-        ));
-    };
+    let start = start_of(view, &view.policy.facts_by, &expected)?;
     let window = every.duration().as_secs().max(1);
-    let number = |time: Time| time.since(start.at).as_secs().div_euclid(window);
+    let number = |time: Time| time.since(start).as_secs().div_euclid(window);
     // Written down within a window's time: nobody can have looked last week.
     let visited: BTreeSet<i64> = view
         .seen_promptly(role, every, |seen| {
@@ -305,22 +255,34 @@ fn every(view: &View<'_>, role: &str, every: Span) -> Checked {
     )
 }
 
-fn must_advance(view: &View<'_>, role: &str, what: &str) -> Checked {
+/// When the network of this attempt started. Said twice, the later time holds: nothing that is recorded
+/// afterwards makes a network older.
+fn start_of(view: &View<'_>, role: &str, expected: &str) -> Result<Time, super::Unmet> {
+    view.bootstrap(role).ok_or_else(|| {
+        unmet(
+            expected,
+            "no start of the network",
+            "record the deployment event `bootstrap`",
+        )
+    })
+}
+
+/// Whether a value rose from sample to sample, all the time the network has been there.
+fn must_advance(view: &View<'_>, role: &str, what: &str, gap_max: Span) -> Checked {
     let expected = format!("`{what}` to advance, without a serious incident");
+    let start = start_of(view, &view.policy.facts_by, &expected)?;
     let observed = view.observed(role);
     let mut wrong = incidents(observed.iter().map(|observed| &observed.seen), |what| {
         what == IncidentKind::Serious
     });
-    let mut all = BTreeMap::new();
-    for one in &observed {
-        if let Observation::Layers { samples } = &one.seen {
-            all.extend(samples.iter().map(|(time, layer)| (*time, *layer)));
-        }
-    }
-    if all.len() < 2 {
+    let series = Series::of(start, view.layers(role).into_iter());
+    if series.count() < 2 {
         wrong.push("fewer than two samples".to_owned());
+    } else {
+        wrong.extend(series.gaps(start, view.now(), gap_max));
+        wrong.extend(series.conflicts());
     }
-    if let Some((from, to)) = stalled(&all) {
+    if let Some((from, to)) = series.stalled() {
         wrong.push(format!("it stood still from {from} to {to}"));
     }
     none_of(wrong, &expected, "retire the network")

@@ -10,7 +10,7 @@ use crate::statement::{Choice, Finding};
 use crate::view::View;
 use crate::vote::{Tally, count, needed};
 
-use super::{Checked, met, none_of, papers, unmet};
+use super::{Checked, candidate, met, none_of, papers, unmet};
 
 pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     let role = gate.signed_by.as_str();
@@ -130,8 +130,12 @@ fn submitted_before(view: &View<'_>, role: &str) -> Checked {
 fn verdict(view: &View<'_>, role: &str, verdict: &[String]) -> Checked {
     let (good, bad) = (verdict[0].as_str(), verdict[1].as_str());
     let expected = format!("the candidate to be {good}");
+    let rejection = view.approval(role, "qualification", bad);
+    if let (Err(_), Some(what)) = (&rejection, candidate::rejected(view)) {
+        return Err(unmet(expected, what, "make the next candidate"));
+    }
     // Once rejected, for ever: a later kind word does not count.
-    if let Ok(rejection) = view.approval(role, "qualification", bad) {
+    if let Ok(rejection) = rejection {
         return Err(unmet(
             expected,
             format!("{bad} by `{}`", rejection.by),

@@ -244,8 +244,18 @@ fn deployed_equals(view: &View<'_>, role: &str) -> Checked {
             deployed.commit, view.manifest.commit
         ));
     }
+    let mut unknown: Vec<String> = view
+        .manifest
+        .artifact
+        .iter()
+        .filter(|artifact| !deployed.digests.contains_key(&artifact.name))
+        .map(|artifact| format!("`{}`", artifact.name))
+        .collect();
+    unknown.sort();
     if deployed.digests.is_empty() {
         wrong.push("no artifact is recorded".to_owned());
+    } else if !unknown.is_empty() {
+        wrong.push(format!("{} not recorded", unknown.join(", ")));
     }
     for (name, digest) in &deployed.digests {
         let listed = view

@@ -12,7 +12,7 @@ use crate::statement::{Event, Observation};
 use crate::text::{differences, is_allowed, matches};
 use crate::view::View;
 
-use super::{Checked, met, none_of, unmet};
+use super::{Checked, before, met, none_of, unmet};
 
 pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
     let role = gate.signed_by.as_str();
@@ -20,7 +20,7 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::DenyClasses { deny, paths } => {
             let diff = view
                 .diff(role)
-                .ok_or_else(|| unmet("a classified diff", "none", "record it"))?;
+                .map_err(|why| unmet("a classified diff", why, "record it"))?;
             let mut hits: BTreeSet<&String> = diff
                 .classes
                 .intersection(&deny.iter().cloned().collect())
@@ -48,7 +48,7 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
         Check::EmptyExcept { empty_except } => {
             let diff = view
                 .diff(role)
-                .ok_or_else(|| unmet("the diff", "none", "record it"))?;
+                .map_err(|why| unmet("the diff", why, "record it"))?;
             let other = diff
                 .files
                 .iter()
@@ -182,7 +182,7 @@ pub(super) fn check(view: &View<'_>, gate: &Gate) -> Checked {
                 "generate the config again",
             )
         }
-        Check::Fresh { fresh } => self::fresh(view, role, fresh),
+        Check::Fresh { fresh } => before::fresh(view, role, fresh),
         Check::ActivationAt { activation } => activation_at(view, role, *activation),
         // Other kinds go elsewhere; see `evaluate::check`.
         _ => Err(unmet(
@@ -200,7 +200,7 @@ fn commits_equal(view: &View<'_>, role: &str) -> Checked {
         .map_err(|why| unmet(expected, why, "record the proposal"))?;
     let diff = view
         .diff(role)
-        .ok_or_else(|| unmet(expected, "no diff", "record it"))?;
+        .map_err(|why| unmet(expected, why, "record it"))?;
     let there: BTreeSet<_> = diff.commits.keys().cloned().collect();
     let mut wrong: Vec<String> = there
         .difference(&proposal.diff.commits)
@@ -223,7 +223,7 @@ fn commits_equal(view: &View<'_>, role: &str) -> Checked {
 fn dependencies(view: &View<'_>, gate: &Gate, role: &str) -> Checked {
     let diff = view
         .diff(role)
-        .ok_or_else(|| unmet("the diff", "none", "record it"))?;
+        .map_err(|why| unmet("the diff", why, "record it"))?;
     // What a dependency may not do is what the release may not do.
     let denied: BTreeSet<&String> = view
         .policy
@@ -512,42 +512,6 @@ fn same(
         }
     }
     none_of(found, &expected, "correct the configuration")
-}
-
-fn fresh(view: &View<'_>, role: &str, fields: &[String]) -> Checked {
-    let expected = format!(
-        "a network that no earlier one shares {} with",
-        fields.join(" or ")
-    );
-    let earlier = view.last_seen(role, |seen| match seen {
-        Observation::History { networks, .. } => Some(networks),
-        _ => None,
-    });
-    let earlier = earlier.ok_or_else(|| {
-        unmet(
-            expected.as_str(),
-            "no history",
-            "record the earlier networks",
-        )
-    })?;
-    let deployed = view.deployment(role, Event::Deployed);
-    let deployed =
-        deployed.ok_or_else(|| unmet(expected.as_str(), "no plan of the network", "record it"))?;
-    let mut wrong = Vec::new();
-    for field in fields {
-        match deployed.identity.get(field) {
-            None => wrong.push(format!("no {field}")),
-            Some(value)
-                if earlier
-                    .iter()
-                    .any(|network| network.identity.get(field) == Some(value)) =>
-            {
-                wrong.push(format!("{field} {value} was used before"));
-            }
-            Some(_) => {}
-        }
-    }
-    none_of(wrong, &expected, "reset the network fully")
 }
 
 fn activation_at(view: &View<'_>, role: &str, wanted: Activation) -> Checked {

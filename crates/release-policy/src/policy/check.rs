@@ -287,7 +287,7 @@ params! {
     dns: String, dry_run_in: String, empty_except: Vec<String>, environment_known: bool, event:
     String, every: Span, exempt: Vec<String>, explicit: Vec<String>, features_passed_in: String,
     field: String, file: String, first_build: u32, fix_high: String, fresh: Vec<String>, from:
-    String, hosted_release: String, ignore_other_channels: bool, info_page: String, inside:
+    String, gap_max: Span, hosted_release: String, ignore_other_channels: bool, info_page: String, inside:
     Vec<String>, item: String, late_feature: String, layers: Vec<String>, ledgers: Vec<String>,
     manifest_version: String, max: Span, max_per_month: u32, media: Vec<String>, metric: String,
     min: Span, min_features: u32, min_per_month: u32, min_since: Span, mitigation: bool,
@@ -463,8 +463,8 @@ checks! {
     Backups { backup: Vec<String> } = Observe by backup;
     /// Somebody looked, so often.
     Every { every: Span } = Observe by every;
-    /// This value rises.
-    MustAdvance { must_advance: String, on_fail: OnFail } = Observe by must_advance;
+    /// This value rises from sample to sample, and no longer than this is without a sample.
+    MustAdvance { must_advance: String, gap_max: Span, on_fail: OnFail } = Observe by must_advance;
 
     /// So long between two moments.
     LeadTime { from: String, to: String, min: Option<Span>, max: Option<Span>, on_over: Option<OnOver> } = LeadTime by from;

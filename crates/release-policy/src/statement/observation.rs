@@ -203,6 +203,42 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// Its kind, as it is written.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Diff(_) => "diff",
+            Self::Releases { .. } => "releases",
+            Self::Tags { .. } => "tags",
+            Self::History { .. } => "history",
+            Self::Ancestry { .. } => "ancestry",
+            Self::Network { .. } => "network",
+            Self::Environment { .. } => "environment",
+            Self::Versions { .. } => "versions",
+            Self::SelfReports { .. } => "self-reports",
+            Self::PeerMismatch { .. } => "peer-mismatch",
+            Self::Checksums { .. } => "checksums",
+            Self::Backup { .. } => "backup",
+            Self::LastDeployment { .. } => "last-deployment",
+            Self::Audit(_) => "audit",
+            Self::Incident { .. } => "incident",
+            Self::Layers { .. } => "layers",
+            Self::Visit { .. } => "visit",
+            Self::Wave { .. } => "wave",
+            Self::Applied { .. } => "applied",
+            Self::Reconciled { .. } => "reconciled",
+            Self::State { .. } => "state",
+            Self::Publish { .. } => "publish",
+            Self::Moment { .. } => "moment",
+            Self::Retired { .. } => "retired",
+            Self::PreviousNetwork { .. } => "previous-network",
+            Self::Figure { .. } => "figure",
+            Self::Failure { .. } => "failure",
+        }
+    }
+}
+
 /// What changed between two commits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

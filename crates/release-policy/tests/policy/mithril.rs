@@ -1,6 +1,7 @@
 //! The Mithril release process.
 
 mod checks;
+mod rejected;
 
 use release_policy::Point::{Close, Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
@@ -27,6 +28,16 @@ fn artifacts() -> serde_json::Value {
         ),
         artifact("image", "application/vnd.oci.image.manifest.v1+json", None),
     ])
+}
+
+/// The same files of another build.
+fn rebuilt(mut manifest: serde_json::Value, build: u32) -> serde_json::Value {
+    for one in manifest["artifact"].as_array_mut().unwrap() {
+        let name = one["name"].as_str().unwrap().to_owned();
+        one["digest"] = json!(digest(&format!("{name}, build {build}")));
+    }
+    manifest["commit"] = json!(commit(build));
+    manifest
 }
 
 fn names() -> Vec<String> {
@@ -259,6 +270,24 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
         row("M-06", "preprod", Enter, Deny, "tag `0.1.2`", |w| {
             w.edit("manifest", |m| m["tag"] = json!("0.1.2"));
         }),
+        row(
+            "M-06",
+            "preprod",
+            Enter,
+            Deny,
+            "it is on 0000000000000000000000000000000000000007",
+            |w| {
+                w.before("versions", |w| {
+                    w.observe(
+                        "tags",
+                        "ci",
+                        "*",
+                        "tags",
+                        json!({"tags": {"0.1.2-prerelease1": commit(7)}}),
+                    );
+                });
+            },
+        ),
         row("M-07", "preprod", Exit, Pend, "found 0.1.2", |w| {
             w.data("hosted-candidate", |d| d["value"] = json!("0.1.2"));
         }),
@@ -286,6 +315,24 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
                 w.edit("final", |m| m["commit"] = json!(commit(2)));
             },
         ),
+        row(
+            "M-09",
+            "prod",
+            Enter,
+            Deny,
+            "it is on 0000000000000000000000000000000000000007",
+            |w| {
+                w.before("template", |w| {
+                    w.observe(
+                        "tags",
+                        "ci",
+                        "*",
+                        "tags",
+                        json!({"tags": {"0.1.2": commit(7)}}),
+                    );
+                });
+            },
+        ),
         row("M-10", "prod", Exit, Pend, "nobody looked", |w| {
             w.drop("hosted-final");
         }),
@@ -294,6 +341,20 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
                 d["digests"]["image"] = json!(digest("another build"))
             });
         }),
+        row(
+            "M-11",
+            "prod",
+            Exit,
+            Deny,
+            "`image`, `mithril.deb` not recorded",
+            |w| {
+                w.edit("on-prod", |d| {
+                    let digests = d["digests"].as_object_mut().unwrap();
+                    digests.remove("image");
+                    digests.remove("mithril.deb");
+                });
+            },
+        ),
         row("M-12", "prod", Enter, Deny, "found image", |w| {
             w.edit("final", |m| {
                 m["artifact"][4]["digest"] = json!(digest("another build"))

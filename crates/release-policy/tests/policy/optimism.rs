@@ -1,5 +1,6 @@
 //! The Optimism release train.
 
+mod again;
 mod checks;
 
 use release_policy::Point::{Enter, Exit};

@@ -1,6 +1,7 @@
 //! The Spacemesh release cycle.
 
 mod checks;
+mod layers;
 
 use release_policy::Point::{Close, Enter, Exit};
 use release_policy::Verdict::{Deny, Pend};
@@ -112,7 +113,11 @@ fn devnet(w: &mut World, number: u32, day: u32) {
         );
     }
     w.clock(&format!("2026-01-{:02}T23:00:00Z", day + 6));
-    let samples = json!({format!("2026-01-{day:02}T01:00:00Z"): 10, format!("2026-01-{:02}T01:00:00Z", day + 3): 500, format!("2026-01-{:02}T01:00:00Z", day + 6): 900});
+    let samples: serde_json::Map<_, _> = [10, 150, 300, 500, 650, 800, 900]
+        .into_iter()
+        .zip(day..)
+        .map(|(layer, day)| (format!("2026-01-{day:02}T01:00:00Z"), json!(layer)))
+        .collect();
     w.observe(
         &format!("layers-{number}"),
         "ci",
@@ -368,6 +373,24 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
             // What was approved is another commit than what simmered.
             w.edit("final", |m| m["commit"] = json!(commit(8)));
         }),
+        row(
+            "P-19",
+            "testnet",
+            Enter,
+            Deny,
+            "it is on 0000000000000000000000000000000000000008",
+            |w| {
+                w.before("release", |w| {
+                    w.observe(
+                        "tags-2",
+                        "ci",
+                        "*",
+                        "tags",
+                        json!({"tags": {"v1.2.3": commit(8)}}),
+                    );
+                });
+            },
+        ),
         row("P-19", "testnet", Enter, Deny, "0 of 1 approvals", |w| {
             w.drop("release");
         }),

@@ -150,12 +150,18 @@ fn after_one() -> World {
     w
 }
 
+/// The one commit, and so the diff, changes these paths.
+fn touch(w: &mut World, files: &[&str]) {
+    w.data("diff", |d| {
+        d["files"] = json!(files);
+        d["commits"][commit(2)]["files"] = json!(files);
+    });
+}
+
 fn practice() -> World {
     let mut w = bugfix();
     w.edit("manifest", |m| m["kind"] = json!("practice"));
-    w.data("diff", |d| {
-        d["files"] = json!(["VERSION", "docs/release_notes/0.4.19.rst"])
-    });
+    touch(&mut w, &["VERSION", "docs/release_notes/0.4.19.rst"]);
     let first = w.ask_position("devnet", Enter);
     w.steps.truncate(first);
     w.ask("testnet", Enter);
@@ -214,9 +220,7 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
         }),
         // Paths show what nobody declared.
         row("S-03", "devnet", Enter, Deny, "db_schema_migration", |w| {
-            w.data("diff", |d| {
-                d["files"] = json!(["apps/src/db/migration/V9.sql"])
-            });
+            touch(w, &["apps/src/db/migration/V9.sql"]);
             accept(w, "S-03", "db_schema_migration");
         }),
         row("S-04", "devnet", Enter, Deny, "is not listed", |w| {
@@ -451,7 +455,7 @@ pub fn rows() -> Vec<(World, Vec<Row>)> {
         w.edit("manifest", |m| m["version"] = json!("1.1.3"));
     })];
     let practice_rows = vec![row("S-23", "testnet", Enter, Deny, "apps/x.scala", |w| {
-        w.data("diff", |d| d["files"] = json!(["VERSION", "apps/x.scala"]));
+        touch(w, &["VERSION", "apps/x.scala"]);
     })];
     vec![
         (bugfix(), main),

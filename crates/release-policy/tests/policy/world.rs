@@ -265,6 +265,25 @@ impl World {
         self.edit(key, |value| edit(&mut value["seen"]["data"]))
     }
 
+    /// Says a fact once more, at the end, under another name.
+    pub fn repeat(&mut self, wanted: &str, name: &str) -> &mut Self {
+        let mut step = self.steps[self.position(wanted)].clone();
+        if let Step::Fact { key, .. } = &mut step {
+            *key = name.to_owned();
+        }
+        self.steps.push(step);
+        self
+    }
+
+    /// Says what a fact is about.
+    pub fn subjects(&mut self, key: &str, new: Value) -> &mut Self {
+        let at = self.position(key);
+        if let Step::Fact { subjects, .. } = &mut self.steps[at] {
+            *subjects = Some(new);
+        }
+        self
+    }
+
     pub fn drop(&mut self, key: &str) -> &mut Self {
         let at = self.position(key);
         self.steps.remove(at);

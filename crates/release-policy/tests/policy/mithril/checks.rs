@@ -5,7 +5,8 @@ use release_policy::Point::{Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;
 
-use super::{before_entering, drop_artifact, manifest, regular};
+use super::rejected::second;
+use super::{drop_artifact, manifest, rebuilt, regular};
 use crate::rows::outcome;
 use crate::world::{World, commit, digest};
 
@@ -56,44 +57,50 @@ fn a45_a_rejected_candidate_is_never_promoted_and_the_next_one_is() {
     // The next candidate.
     let at = w.ask_position("preprod", Exit);
     w.steps.truncate(at);
-    let next = |tag: &str| {
-        let mut next = manifest(tag);
-        next["commit"] = json!(commit(1));
-        next
-    };
-    w.manifest("manifest-2", "release_team", next("0.1.2-prerelease2"));
-    before_entering(&mut w, "preprod", 2, "pre-release-preview");
-    w.ask("preprod", Enter);
-    w.observe(
+    let mut next = w.clone();
+    second(&mut next, rebuilt(manifest("0.1.2-prerelease2"), 2));
+    assert_eq!(
+        next.decision().verdict,
+        Allow,
+        "{:?}",
+        next.decision().reasons()
+    );
+    next.observe(
         "mismatch-2",
         "ci",
         "preprod#2",
         "peer-mismatch",
         json!({"served": "0.1.2", "peer": "0.2.0", "refused": true, "logged": true}),
     );
-    w.observe(
+    next.observe(
         "hosted-2",
         "ci",
         "preprod#2",
         "state",
         json!({"name": "hosted-release:prerelease", "value": "0.1.2-prerelease2"}),
     );
-    w.observe(
-        "lock-2",
-        "ci",
-        "preprod#2",
-        "figure",
-        json!({"metric": "merge-lock", "value": "x"}),
-    );
-    w.approve(
+    next.approve(
         "verdict-2",
         "release_team",
         "preprod#2",
         "qualification",
         "selected",
     );
-    w.ask("preprod", Exit);
-    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
+    next.ask("preprod", Exit);
+    assert_eq!(
+        next.decision().verdict,
+        Allow,
+        "{:?}",
+        next.decision().reasons()
+    );
+    // What was rejected does not come back by another manifest while the next one qualifies.
+    let mut back = next.clone();
+    back.before("verdict-2", |w| {
+        w.manifest("again", "release_team", manifest("0.1.2-prerelease2"));
+    });
+    let decision = back.decision();
+    assert_eq!(outcome(&decision, "M-08"), Outcome::Unmet);
+    assert_eq!(decision.verdict, Deny);
 }
 
 #[test]
@@ -284,27 +291,16 @@ fn a11_candidates_that_were_replaced_are_never_promoted() {
         let next = next.to_string();
         let at = w.ask_position("preprod", Exit);
         w.steps.truncate(at);
-        let mut second = manifest(&format!("{next}-pre"));
-        second["version"] = json!(next);
-        w.manifest("manifest-2", "release_team", second);
-        w.observe(
-            "versions-2",
-            "ci",
-            "*",
-            "versions",
-            json!({"crates": {"mithril-common": next}, "hosted": next}),
-        );
+        let mut candidate = rebuilt(manifest(&format!("{next}-pre")), 2);
+        candidate["version"] = json!(next);
+        second(&mut w, candidate);
+        w.data("versions-2", |d| {
+            *d = json!({"crates": {"mithril-common": next}, "hosted": next})
+        });
         let reports = ["aggregator", "client-macos", "client-windows"]
             .map(|name| (name, format!("x {next}")));
-        w.observe(
-            "reports-2",
-            "ci",
-            "*",
-            "self-reports",
-            json!({"binaries": std::collections::BTreeMap::from(reports)}),
-        );
-        before_entering(&mut w, "preprod", 2, "pre-release-preview");
-        w.ask("preprod", Enter);
+        let reports = std::collections::BTreeMap::from(reports);
+        w.data("reports-2", |d| *d = json!({"binaries": reports}));
         let decision = w.decision();
         assert_eq!(
             (decision.verdict, decision.attempt),

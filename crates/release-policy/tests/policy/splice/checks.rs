@@ -5,7 +5,7 @@ use release_policy::Point::{Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;
 
-use super::{accept, after_one, bugfix, deviate, practice, skip_testnet, waive};
+use super::{accept, after_one, bugfix, deviate, practice, skip_testnet, touch, waive};
 use crate::rows::outcome;
 use crate::world::{World, commit};
 
@@ -130,12 +130,43 @@ fn a19_each_forbidden_class_alone_refuses() {
     ] {
         let mut w = bugfix();
         w.until("devnet", Enter);
-        w.data("diff", |d| d["files"] = json!([file]));
+        touch(&mut w, &[file]);
         let decision = w.decision();
         assert_eq!(decision.verdict, Deny, "{file}");
         let rule = decision.unmet().find(|gate| gate.id == "S-03").unwrap();
         assert_eq!(rule.found, class, "{file}");
     }
+}
+
+/// A list of paths that leaves out what a commit changes would hide it from every rule about paths.
+#[test]
+fn a19_a_diff_names_every_path_of_its_commits() {
+    let hidden = "apps/src/db/migration/V9.sql";
+    let mut w = bugfix();
+    w.until("devnet", Enter);
+    w.data("diff", |d| {
+        d["commits"][commit(2)]["files"] = json!(["apps/x.scala", hidden])
+    });
+    let decision = w.decision();
+    assert_eq!(decision.verdict, Deny);
+    let rule = decision.unmet().find(|gate| gate.id == "S-03").unwrap();
+    assert!(rule.found.contains(hidden), "{}", rule.found);
+    let mut w = practice();
+    w.data("diff", |d| {
+        d["commits"][commit(2)]["files"] = json!(["apps/x.scala"])
+    });
+    let decision = w.decision();
+    assert_eq!(
+        (decision.verdict, outcome(&decision, "S-23")),
+        (Deny, Outcome::Unmet)
+    );
+    // What two commits take back between them is in no list of differences, and hides nothing.
+    let mut w = bugfix();
+    w.until("devnet", Enter);
+    w.data("diff", |d| {
+        d["files"] = json!(["apps/x.scala", "apps/y.scala"])
+    });
+    assert_eq!(w.decision().verdict, Allow);
 }
 
 #[test]
@@ -507,7 +538,7 @@ fn a29_a_wave_waits_for_the_one_before() {
 fn a31_practice_is_for_testnet_only() {
     assert_eq!(practice().decision().verdict, Allow);
     let mut code = practice();
-    code.data("diff", |d| d["files"] = json!(["VERSION", "apps/x.scala"]));
+    touch(&mut code, &["VERSION", "apps/x.scala"]);
     let decision = code.decision();
     assert_eq!(
         (decision.verdict, outcome(&decision, "S-23")),
