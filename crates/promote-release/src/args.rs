@@ -139,6 +139,10 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub question: QuestionArgs,
 
+    /// Ask about a further attempt at a stage that the last attempt has entered or passed
+    #[arg(long)]
+    pub again: bool,
+
     /// When it is
     #[command(flatten)]
     pub time: TimeArgs,
@@ -222,8 +226,9 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub release: ReleaseArgs,
 
-    /// An earlier signed end of this log (log.head.intoto.json), which must be on its way
-    #[arg(long, value_name = "FILE")]
+    /// An earlier end of this log, which must be on its way: a signed one (log.head.intoto.json), or the
+    /// digest of an entry as `status` and `audit` print it
+    #[arg(long, value_name = "FILE|DIGEST")]
     pub seen: Vec<PathBuf>,
 
     /// How to report

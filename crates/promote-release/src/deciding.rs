@@ -1,9 +1,11 @@
 //! `check` and `promote`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fork_sign::SecretKey;
 use fork_worker::{Context, WorkerResult};
+use release_policy::action::plan;
 use release_policy::log::Body;
 use release_policy::state::State;
 use release_policy::{Decision, Outcome, Point, Question, Time, Verdict, decide};
@@ -11,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::{CheckArgs, PromoteArgs, QuestionArgs};
 use crate::directory::Release;
-use crate::effects::{Effects, Performed};
+use crate::effects::{Effects, Performed, name_of};
 use crate::error::PromoteError;
 use crate::{clock, measure};
 
@@ -51,6 +53,16 @@ impl Artifacts {
             .map_err(|source| release.state_error(source))?;
         measure::find(manifest, &self.named, &self.directories)
     }
+
+    /// Fails unless every artifact that is there is the one of the manifest.
+    fn unchanged(&self, release: &Release) -> Result<(), PromoteError> {
+        let places = self.places(release)?;
+        let state = release.state()?;
+        let (_, manifest) = state
+            .manifest()
+            .map_err(|source| release.state_error(source))?;
+        crate::effects::unchanged(release, manifest, &places)
+    }
 }
 
 /// Reads the artifacts and decides.
@@ -80,14 +92,86 @@ pub(crate) fn answer(
         .map_err(|source| release.state_error(source))
 }
 
+/// What `check` says: the answer, and whether it was given before.
+#[derive(Serialize)]
+struct CheckedOut<'a> {
+    #[serde(flatten)]
+    decision: &'a Decision,
+    /// Whether this was allowed before, and is in the record. `promote` then does what is left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    already: bool,
+    /// What was allowed with it and is not done yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_do: Vec<String>,
+}
+
+/// The answer that allowed what is asked for, when the release, as it is now, was allowed to do it.
+fn allowed<'a>(
+    release: &'a Release,
+    stage: &str,
+    point: Point,
+) -> Result<Option<&'a Decision>, PromoteError> {
+    if !is_there(&release.state()?, stage, point) {
+        return Ok(None);
+    }
+    let mut entries = release.log.entries().iter().rev();
+    Ok(entries.find_map(|entry| match &entry.body {
+        Body::Decided { decision }
+            if decision.verdict == Verdict::Allow
+                && decision.stage == stage
+                && decision.point == point =>
+        {
+            Some(decision.as_ref())
+        }
+        _ => None,
+    }))
+}
+
 impl CheckArgs {
     pub(crate) fn run(&self, context: &Context) -> WorkerResult {
         let release = self.question.release.read()?;
         let now = clock::now(self.time.now);
         let artifacts = Artifacts::from(&self.question);
         let point = self.question.on.into();
+        let before = allowed(&release, &self.question.to, point)?;
+        if let Some(decision) = before.filter(|_| !self.again) {
+            // What was allowed is what was decided on, and not whatever lies there now.
+            artifacts.unchanged(&release)?;
+            let planned = plan(&release.policy, &release.log, &release.store)
+                .map_err(|source| release.state_error(source))?;
+            let to_do: Vec<String> = planned
+                .iter()
+                .filter(|one| one.done.is_none())
+                .filter(|one| one.stage == decision.stage && one.point == point)
+                .map(|one| format!("{} {}", name_of(one.executor), one.target))
+                .collect();
+            let mut human = format!(
+                "ALLOW  {} {} of {}, attempt {}: allowed already, at {}\n",
+                point.name(),
+                decision.stage,
+                decision.release,
+                decision.attempt,
+                decision.now
+            );
+            for one in &to_do {
+                human.push_str(&format!("  to do {one}: `promote` again does it\n"));
+            }
+            let already = true;
+            let out = CheckedOut {
+                decision,
+                already,
+                to_do,
+            };
+            context.emit(&human, &out)?;
+            return Ok(());
+        }
         let decision = answer(&release, &artifacts, &self.question.to, point, now)?;
-        context.emit(&words(&decision), &decision)?;
+        let out = CheckedOut {
+            decision: &decision,
+            already: false,
+            to_do: Vec::new(),
+        };
+        context.emit(&words(&decision), &out)?;
         Ok(verdict(&decision)?)
     }
 }
@@ -165,6 +249,7 @@ pub(crate) fn promote(
     crate::directory::require_not_expired(&release.keys, key, asked.now)?;
     let mut performed = effects.perform(release, &asked.artifacts, asked.now, key)?;
     if !asked.again && is_there(&release.state()?, asked.stage, asked.point) {
+        performed.extend(effects.repair(release, asked, key)?);
         return Ok(Done {
             decision: None,
             effects: performed,
@@ -317,13 +402,21 @@ pub(crate) fn words(decision: &Decision) -> String {
             decision.moved.join(", ")
         ));
     }
-    // Facts of other stages are no news.
-    let refused: Vec<String> = decision
+    // Facts of other stages are no news, but that there are some is.
+    let (elsewhere, refused): (Vec<_>, Vec<_>) = decision
         .not_counted
         .iter()
-        .filter(|one| !one.why.starts_with("it is of "))
-        .map(|one| format!("  not counted: {} ({})\n", one.evidence, one.why))
-        .collect();
-    text.push_str(&refused.concat());
+        .partition(|one| one.why.starts_with("it is of "));
+    for one in refused {
+        text.push_str(&format!("  not counted: {} ({})\n", one.evidence, one.why));
+    }
+    let mut scopes: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in elsewhere {
+        *scopes.entry(one.why.as_str()).or_default() += 1;
+    }
+    for (why, count) in scopes {
+        let of = why.trim_start_matches("it is of ");
+        text.push_str(&format!("  not counted here: {count} of {of}\n"));
+    }
     text
 }

@@ -374,6 +374,24 @@ impl Release {
         Ok((!is_recorded).then(|| format!("`{}` is no recorded manifest", path.display())))
     }
 
+    /// The keys whose good signatures an envelope has. What is no envelope has none.
+    pub(crate) fn signers_of(&self, path: &Path) -> Result<Vec<String>, PromoteError> {
+        let Ok(envelope) = Envelope::from_json(&fork_fs::read_limited(path, ENVELOPE_BYTES_MAX)?)
+        else {
+            return Ok(Vec::new());
+        };
+        let Ok(verified) = envelope.verify(&self.keys.all, 1, &[PAYLOAD_TYPE]) else {
+            return Ok(Vec::new());
+        };
+        let mut signers = Vec::new();
+        for status in verified.statuses() {
+            if let SignatureStatus::Good(id) = status {
+                signers.push(key_id(id)?.to_string());
+            }
+        }
+        Ok(signers)
+    }
+
     /// Files beside the record that no entry names, by path: left by a command that was interrupted.
     pub(crate) fn strays(&self) -> Result<Vec<PathBuf>, PromoteError> {
         let mut strays = Vec::new();

@@ -1,6 +1,7 @@
 //! What is done after an `ALLOW`: planned by the policy, done by a program or, for the simple kinds, by
 //! writing a file; looked at before, so that nothing is done twice, and afterwards; then recorded.
 
+mod kept;
 mod program;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::directory::{Release, read_policy_file};
 use crate::error::PromoteError;
 use crate::measure::{self, Places};
 use crate::{page, texts};
+pub(crate) use kept::differences;
 use program::Program;
 
 /// Where the executors that need no program write.
@@ -210,7 +212,11 @@ fn manifest_of<'a>(
 }
 
 /// Fails unless every artifact that is handed to a program is the one that was decided on.
-fn unchanged(release: &Release, manifest: &Manifest, places: &Places) -> Result<(), PromoteError> {
+pub(crate) fn unchanged(
+    release: &Release,
+    manifest: &Manifest,
+    places: &Places,
+) -> Result<(), PromoteError> {
     let measured = measure::measure(manifest, places)?;
     for artifact in &manifest.artifact {
         let Some(found) = measured.get(&artifact.name) else {
@@ -237,30 +243,26 @@ fn unchanged(release: &Release, manifest: &Manifest, places: &Places) -> Result<
 fn write(release: &Release, planned: &Planned) -> Result<String, PromoteError> {
     let state = release.state()?;
     let manifest = manifest_of(release, &state, planned)?;
-    let directory = release
-        .root()
-        .join(DIRECTORY)
-        .join(name_of(planned.executor));
-    let (ending, text) = match planned.executor {
-        Executor::Branch => ("", format!("{}\n", manifest.commit)),
-        Executor::Dns => ("", format!("{}\n", network(release)?)),
-        Executor::Page => (".html", page::release_page(release)?),
-        Executor::Announce => (".md", texts::announcement(release)?),
-        Executor::Retire => ("", texts::retirement(release, &planned.target)?),
+    let text = match planned.executor {
+        Executor::Branch => format!("{}\n", manifest.commit),
+        Executor::Dns => format!("{}\n", network(release)?),
+        Executor::Page => page::release_page(release)?,
+        Executor::Announce => texts::announcement(release)?,
+        Executor::Retire => texts::retirement(release, &planned.target)?,
         Executor::Suite | Executor::Tag | Executor::Exec => {
             let lines = manifest
                 .artifact
                 .iter()
                 .map(|artifact| format!("{}  {}\n", artifact.digest, artifact.name));
-            ("", lines.collect())
+            lines.collect()
         }
     };
-    let path = fork_fs::child(&directory, &format!("{}{ending}", planned.target))?;
+    let path = path_of(release, planned)?;
     // The page says what was done too, so it is written again; that harms nobody.
     let there = fork_fs::exists(&path)
         && fork_fs::read_limited(&path, crate::page::PAGE_BYTES_MAX)? == text.as_bytes();
     if !there {
-        fork_fs::create_dir_all(path.parent().unwrap_or(&directory))?;
+        fork_fs::create_dir_all(path.parent().unwrap_or(release.root()))?;
         fork_fs::write_atomic(&path, text.as_bytes())?;
     }
     let seen = fork_fs::sha256_file(&path)?.sha256;
@@ -272,7 +274,27 @@ fn write(release: &Release, planned: &Planned) -> Result<String, PromoteError> {
             problem: format!("`{}` is not what was written", path.display()),
         });
     }
-    Ok(format!("wrote {wanted}"))
+    Ok(format!("{}{wanted}", kept::WROTE))
+}
+
+/// The file that an effect is, when no program does it.
+fn path_of(release: &Release, planned: &Planned) -> Result<PathBuf, PromoteError> {
+    let ending = match planned.executor {
+        Executor::Page => ".html",
+        Executor::Announce => ".md",
+        Executor::Branch
+        | Executor::Dns
+        | Executor::Retire
+        | Executor::Suite
+        | Executor::Tag
+        | Executor::Exec => "",
+    };
+    let root = release.root().join(DIRECTORY);
+    let directory = root.join(name_of(planned.executor));
+    Ok(fork_fs::child(
+        &directory,
+        &format!("{}{ending}", planned.target),
+    )?)
 }
 
 /// Name of the network that was deployed last, or the version where none was.

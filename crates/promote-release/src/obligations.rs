@@ -72,8 +72,13 @@ fn obligations(release: &Release, now: Time) -> Result<Vec<Obligation>, PromoteE
             overdue: done.is_none() && due.is_some_and(|due| now > due),
         });
     };
-    // Only a plan that is voted on binds anybody.
-    let bound = crate::info::info(release)?.vote.is_none_or(|vote| vote.won);
+    // Only a plan that is voted on binds anybody, and only where this kind of release comes to the stage
+    // that is applied: a practice goes to no MainNet.
+    let kind = state.manifests.last();
+    let kind = kind.map_or("", |(_, manifest)| manifest.kind.as_str());
+    let comes = gate(policy, |check| matches!(check, Check::Obligations {}))
+        .is_some_and(|gate| comes_to(policy, gate, kind));
+    let bound = comes && crate::info::info(release)?.vote.is_none_or(|vote| vote.won);
     if let Some((_, proposal)) = inputs::read_proposal(release)?.filter(|_| bound) {
         let applied = applied(policy, &state);
         for (operator, due) in &proposal.who.must {
@@ -120,8 +125,6 @@ fn obligations(release: &Release, now: Time) -> Result<Vec<Obligation>, PromoteE
             let done = retired(policy, &state, &gate.signed_by, &stage.name, number);
             push(&gate.signed_by, what, None, done);
         }
-        let kind = state.manifests.last();
-        let kind = kind.map_or("", |(_, manifest)| manifest.kind.as_str());
         let closing: Vec<&str> = policy
             .gates_at(&stage.name, Point::Close, kind)
             .map(|gate| gate.id.as_str())
@@ -134,6 +137,13 @@ fn obligations(release: &Release, now: Time) -> Result<Vec<Obligation>, PromoteE
         }
     }
     Ok(all)
+}
+
+/// Whether a rule is ever asked of a release of this kind.
+fn comes_to(policy: &Policy, gate: &Gate, kind: &str) -> bool {
+    let has = |kinds: &[String]| kinds.is_empty() || kinds.iter().any(|one| one == kind);
+    let mut stages = policy.stages.iter().filter(|stage| gate.is_at(&stage.name));
+    has(&gate.kinds) && stages.any(|stage| has(&stage.kinds))
 }
 
 fn gate(policy: &Policy, wanted: fn(&Check) -> bool) -> Option<&Gate> {

@@ -1,7 +1,7 @@
 //! `status` and `audit`: what only reads a record.
 
 use fork_worker::{Context, WorkerResult};
-use release_policy::audit;
+use release_policy::{Digest, audit};
 use serde::Serialize;
 
 use crate::args::{AuditArgs, ReadArgs};
@@ -146,7 +146,29 @@ fn audited(release: &Release, seen: &[std::path::PathBuf]) -> Result<Audited, Pr
     );
     let mut problems: Vec<String> = found.iter().map(ToString::to_string).collect();
     problems.extend(release.wrong_copy()?);
+    let mut strays = Vec::new();
+    for path in release.strays()? {
+        let shown = path.display().to_string();
+        match release.signers_of(&path)? {
+            signers if signers.is_empty() => strays.push(shown),
+            // Nobody else could have made it: it was recorded once, or was going to be.
+            signers => problems.push(format!(
+                "`{shown}` is signed by {} and no entry names it: something was taken back, or a command was interrupted; `record evidence` records it",
+                signers.join(", ")
+            )),
+        }
+    }
+    problems.extend(crate::effects::differences(release)?);
     for path in seen {
+        if let Some(digest) = path.to_str().and_then(|text| text.parse::<Digest>().ok()) {
+            let mut on_the_way = log.entries().iter().skip(1).map(|entry| entry.previous);
+            if log.head().last != digest && !on_the_way.any(|one| one == digest) {
+                problems.push(format!(
+                    "the log does not go through {digest}: something was taken back"
+                ));
+            }
+            continue;
+        }
         let head = head::read(path, &release.keys.log)?;
         let count = usize::try_from(head.entries).unwrap_or(usize::MAX);
         if log.before(count).head() != head {
@@ -167,7 +189,6 @@ fn audited(release: &Release, seen: &[std::path::PathBuf]) -> Result<Audited, Pr
         .iter()
         .filter(|entry| matches!(entry.body, release_policy::Body::Recorded { .. }))
         .count();
-    let strays = release.strays()?;
     Ok(Audited {
         release: release.id().to_owned(),
         entries: log.head().entries,
@@ -175,9 +196,6 @@ fn audited(release: &Release, seen: &[std::path::PathBuf]) -> Result<Audited, Pr
         decisions,
         facts,
         problems,
-        strays: strays
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect(),
+        strays,
     })
 }

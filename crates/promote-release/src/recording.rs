@@ -11,7 +11,7 @@ use release_policy::mail::Mail;
 use release_policy::manifest::Manifest;
 use release_policy::statement::{Choice, Scope};
 use release_policy::store::FILE_BYTES_MAX;
-use release_policy::{Digest, Time};
+use release_policy::{Digest, Evidence, Time, never_counts};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -79,6 +79,9 @@ impl RecordArgs {
         let recorded = if let What::Evidence(args) = &self.what {
             let log_key = common.signing.log_key(&release, &signers)?;
             let bytes = fork_fs::read_limited(&args.envelope, ENVELOPE_BYTES_MAX)?;
+            let evidence =
+                crate::directory::read_evidence(&args.envelope, &bytes, &release.keys, now)?;
+            may_count(&release, &evidence)?;
             for (name, bytes) in raw_files(&args.raw)? {
                 release.add_raw(&name, bytes)?;
             }
@@ -121,6 +124,17 @@ fn record(
     })
 }
 
+/// Fails when no rule can ever count the fact: it would look recorded, and help nobody.
+fn may_count(release: &Release, evidence: &Evidence) -> Result<(), PromoteError> {
+    match never_counts(&release.policy, evidence) {
+        None => Ok(()),
+        Some(never) => Err(PromoteError::usage(
+            format!("it would never count: {}", never.why),
+            never.instead,
+        )),
+    }
+}
+
 /// Signs a fact and records it, or writes it for somebody else to record.
 fn write(
     release: &mut Release,
@@ -146,6 +160,7 @@ fn write(
     if let Some(file) = draft.sign_only {
         // It has to be good for whoever records it.
         let evidence = crate::directory::read_evidence(name, &bytes, &release.keys, now)?;
+        may_count(release, &evidence)?;
         fork_fs::write_atomic(&file, &bytes)?;
         return Ok(Recorded {
             release: release.id().to_owned(),
@@ -156,7 +171,8 @@ fn write(
         });
     }
     let log_key = signing.log_key(release, signers)?;
-    crate::directory::read_evidence(name, &bytes, &release.keys, now)?;
+    let evidence = crate::directory::read_evidence(name, &bytes, &release.keys, now)?;
+    may_count(release, &evidence)?;
     for (name, bytes) in draft.raw {
         release.add_raw(&name, bytes)?;
     }

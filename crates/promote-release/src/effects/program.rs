@@ -77,6 +77,23 @@ impl Program {
         }
     }
 
+    /// Whether what was done once still is so.
+    pub(super) fn is_so(
+        &self,
+        what: &str,
+        target: &str,
+        values: &BTreeMap<String, String>,
+    ) -> Result<bool, PromoteError> {
+        let looked = self
+            .is_done(values)
+            .map_err(|problem| PromoteError::Effect {
+                what: what.to_owned(),
+                target: target.to_owned(),
+                problem,
+            })?;
+        Ok(looked.is_ok())
+    }
+
     /// Whether it is done; if not, why.
     fn is_done(&self, values: &BTreeMap<String, String>) -> Result<Result<(), String>, String> {
         let check = filled(&self.check, values)?;

@@ -235,10 +235,10 @@ fn a72_a_block_click_is_no_approval() {
     let line = "record approve --release r --stage publish --item go --by somebody";
     let said = place.run(line, 2);
     assert!(said.contains("FORKPACK_SIGNING_KEY"), "{said}");
-    // A key of the wrong role is recorded and does not count.
+    // A key of the wrong role would not count, and is told so.
     place.run(
         &format!("{line} --key ci.pem --log-key log.pem --now 2026-01-01T00:04:00Z"),
-        0,
+        2,
     );
     place.run(
         "check --release r --to publish --artifacts files --now 2026-01-01T00:05:00Z",

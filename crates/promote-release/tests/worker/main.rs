@@ -7,9 +7,11 @@
     clippy::disallowed_methods
 )]
 
+mod again;
 mod apt;
 mod artifacts;
 mod commands;
+mod counting;
 mod keys;
 mod outputs;
 mod pages;

@@ -118,3 +118,30 @@ fn a_promotion_runs_in_its_pipeline() {
     );
     assert!(!place.path("journal").exists());
 }
+
+/// A build that is started again goes on where a program failed: its first step says that it was allowed.
+#[test]
+fn a_build_goes_on_where_an_effect_failed() {
+    let place = Place::built();
+    place.approve("p1", 4);
+    place.write(
+        "effects.toml",
+        "[executor.suite]\nrun = [\"false\"]\ncheck = [\"false\"]\n[executor.tag]\nrun = [\"false\"]\ncheck = [\"false\"]\n",
+    );
+    let build = |minute: u32| {
+        let waits = run(&place, "p2", minute, &[]);
+        let answers = ["approve:approved-by=B", "approve:verdict=approved"];
+        let more = ["--resume", "--answer", answers[0], "--answer", answers[1]];
+        (waits, run(&place, "p2", minute, &more))
+    };
+    let (_, failed) = build(10);
+    assert_eq!(failed.status.code(), Some(6), "{}", said(&failed));
+    effects(&place);
+    fs::remove_dir_all(place.path("out-p2")).unwrap();
+    let (waits, done) = build(20);
+    assert_eq!(waits.status.code(), Some(3), "{}", said(&waits));
+    assert!(said(&waits).contains("allowed already"), "{}", said(&waits));
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    let journal = fs::read_to_string(place.path("journal")).unwrap();
+    assert_eq!(journal.lines().count(), 3, "{journal}");
+}

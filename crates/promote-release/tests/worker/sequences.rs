@@ -105,6 +105,8 @@ impl Model {
                     self.manifests.push(self.disk);
                 }
             }
+            // No rule asks for the word of machines there.
+            Act::Approve("ci") => return 2,
             Act::Approve(who) => {
                 self.agreed.insert((current, who));
             }
