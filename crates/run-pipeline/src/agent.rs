@@ -30,6 +30,8 @@ pub const OUTPUT_VARIABLE: &str = "RUN_PIPELINE_OUTPUT";
 pub const VISIBLE_VARIABLE: &str = "RUN_PIPELINE_VISIBLE_STEPS";
 /// Key of the running step; the agent sets it too.
 pub const STEP_VARIABLE: &str = "BUILDKITE_STEP_KEY";
+/// What it is called to people.
+pub const LABEL_VARIABLE: &str = "BUILDKITE_LABEL";
 /// Name of the running job in files.
 pub const JOB_VARIABLE: &str = "RUN_PIPELINE_JOB";
 

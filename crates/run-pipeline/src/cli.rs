@@ -1,9 +1,10 @@
 //! The command line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
@@ -13,18 +14,21 @@ use serde::Serialize;
 use crate::answers::{Answer, Answers};
 use crate::cache::Cache;
 use crate::error::{PipelineError, PipelineErrorKind};
+use crate::forecast::Limits;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::live::Live;
 use crate::memory::available_bytes;
 use crate::output::{self, Existing};
 use crate::pipeline::{Pipeline, Plan};
+use crate::planned::{Look, fates};
 use crate::preview::preview;
 use crate::process::LineSink;
 use crate::rehearse::{self, RehearsalArgs, Workshop};
 use crate::report::BUDGET_MINUTES;
-use crate::run::{Options, Reuse, run};
+use crate::run::{Options, Reuse, milliseconds, run};
 use crate::slots::Slots;
+use crate::unused;
 use crate::uploads;
 
 /// Runs the Buildkite pipeline file on this machine.
@@ -87,7 +91,8 @@ pub struct Args {
     /// Most space for the cache, in GiB; the least recently used results go first.
     #[arg(long, value_name = "GIB", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub cache_size: u64,
-    /// Most steps at a time [default: one per processor].
+    /// Most steps at a time [default: one per processor]; a step that asks an agent for more cores than
+    /// this machine has runs alone.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Most memory that steps beside each other may need, in GiB, as far as it is known what they need
@@ -103,8 +108,8 @@ pub struct Args {
         hide_env_values = true
     )]
     pub state: Option<PathBuf>,
-    /// How long the run may take, in minutes; warns when it will take longer, and ends with exit code
-    /// 4 when it did.
+    /// How long the run may take, in minutes, with the parts of it that were stopped; warns when it will
+    /// take longer, and ends with exit code 4 when it did.
     #[arg(long, value_name = "MINUTES", default_value_t = BUDGET_MINUTES, value_parser = clap::value_parser!(u64).range(1..=525_600))]
     pub budget: u64,
     /// Keep the working directories of steps that passed.
@@ -157,6 +162,10 @@ impl Args {
         let pipeline = Pipeline::load(&self.file)?;
         let program = std::env::current_exe()
             .map_err(|source| PipelineError::io(Operation::Open, Path::new("."), source))?;
+        let given = self.env.iter().map(|(name, _)| name.as_str());
+        for warning in unused::warnings(&pipeline, &self.file, given) {
+            sink.line("run-pipeline", warning.as_bytes());
+        }
         let mut environment = self.environment(&pipeline, &here, sink);
         let output = here.join(&self.output);
         let layout = Layout {
@@ -187,10 +196,21 @@ impl Args {
             plan.clone()
         };
         if self.dry_run {
-            print(
-                stdout,
-                &preview(&known, &environment, &layout, self.format)?,
-            )?;
+            let look = Look {
+                environment: &environment,
+                programs: program.parent().unwrap_or(Path::new("/")),
+                layout: &layout,
+                from: &self.from,
+                only: &self.only,
+            };
+            let fates = if is_again {
+                fates(&known, &look)?
+            } else {
+                BTreeMap::new()
+            };
+            let limits = self.limits();
+            let text = preview(&known, &environment, &layout, limits, &fates, self.format)?;
+            print(stdout, &text)?;
             return Ok(0);
         }
         let (plan, reuse) = self.selected(plan, &known, &here)?;
@@ -206,7 +226,9 @@ impl Args {
         }
         let options = Options {
             output: output.clone(),
-            jobs: self.jobs.map_or_else(processors, usize::from),
+            limits: self.limits(),
+            now_unix_ms: now_unix_ms(),
+            is_one: rehearsed.is_some(),
             budget_ms: self.budget * 60_000,
             keep_work: self.keep_work,
             reuse,
@@ -274,6 +296,13 @@ impl Args {
     fn names(&self, pipeline: &Pipeline) -> BTreeSet<String> {
         let given = self.env.iter().map(|(name, _)| name.clone());
         pipeline.variables().into_iter().chain(given).collect()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            jobs: self.jobs.map_or_else(processors, usize::from),
+            cores: processors(),
+        }
     }
 
     /// What to do with an output directory that is not empty.
@@ -425,6 +454,13 @@ fn parse_memory(text: &str) -> Result<u64, String> {
         }
         _ => Err("expected a number above zero".to_owned()),
     }
+}
+
+/// The time, in milliseconds since 1970: how long ago a run began is about the world, not about bytes.
+#[allow(clippy::disallowed_methods)]
+fn now_unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, milliseconds)
 }
 
 fn processors() -> usize {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::agent::AGENT_NAME;
+use crate::agent::{AGENT_NAME, JOB_VARIABLE, LABEL_VARIABLE, STEP_VARIABLE};
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::interpolate::Environment;
 use crate::pipeline::{Pipeline, Plan, Step};
@@ -140,6 +140,9 @@ fn listing(
         .args(["-e", "-c", &format!("{PREAMBLE}{}", step.script)])
         .env_clear()
         .envs(variables)
+        .env(STEP_VARIABLE, &step.step)
+        .env(JOB_VARIABLE, &step.key)
+        .env(LABEL_VARIABLE, &step.label)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         // What bash says is looked at below.
         .env("LC_ALL", "C")

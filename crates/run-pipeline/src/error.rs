@@ -21,6 +21,12 @@ pub enum PipelineErrorKind {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FsError),
+    /// No file where the pipeline should be.
+    #[error("there is no pipeline `{}`", path.display())]
+    NoPipeline {
+        /// Where.
+        path: PathBuf,
+    },
     /// Not YAML.
     #[error("pipeline file is not valid YAML")]
     Yaml {
@@ -189,6 +195,7 @@ impl Fault for PipelineError {
                 ..
             }
             | PipelineErrorKind::Usage { .. }
+            | PipelineErrorKind::NoPipeline { .. }
             | PipelineErrorKind::Agent { .. } => Class::Usage,
             PipelineErrorKind::Yaml { .. }
             | PipelineErrorKind::Shape { .. }
@@ -215,6 +222,9 @@ impl Fault for PipelineError {
                 source: InterpolateError::Required { name, .. },
                 ..
             } => return Some(format!("pass --env {name}=VALUE")),
+            PipelineErrorKind::NoPipeline { .. } => {
+                "name it with --file, or start in the checkout that has it"
+            }
             PipelineErrorKind::Unsupported { .. } => {
                 "run this pipeline on Buildkite, or take the attribute out"
             }

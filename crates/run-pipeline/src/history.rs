@@ -23,6 +23,9 @@ pub struct EarlierRun {
     pub exit_code: u8,
     /// Wall time of the run, in milliseconds.
     pub wall_ms: u64,
+    /// Size of its fork point, in bytes, as far as it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<u64>,
     /// Wall time of the steps that it ran itself and that passed, in milliseconds.
     pub steps_ms: BTreeMap<String, u64>,
     /// Peak memory of these steps, in bytes, as far as it was seen.
@@ -48,14 +51,15 @@ impl History {
         history.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Adds a run.
-    pub fn add(&mut self, report: &RunReport) {
+    /// Adds a run on a fork point of this size.
+    pub fn add(&mut self, report: &RunReport, input_bytes: Option<u64>) {
         let own = |step: &&crate::report::StepReport| {
             step.state == State::Passed && step.reused.is_none() && step.attempts > 0
         };
         self.0.push(EarlierRun {
             exit_code: report.exit_code,
             wall_ms: report.wall_ms,
+            input_bytes,
             steps_ms: report
                 .steps
                 .iter()
@@ -86,22 +90,20 @@ impl History {
         Ok(fork_fs::write_atomic(&path, &bytes)?)
     }
 
-    /// What a step took last, in milliseconds.
-    #[must_use]
-    pub fn last(&self, step: &str) -> Option<u64> {
+    /// What a step took, in milliseconds, and the size of the fork point, the last run first.
+    pub fn times(&self, step: &str) -> impl Iterator<Item = (u64, Option<u64>)> {
         self.0
             .iter()
             .rev()
-            .find_map(|run| run.steps_ms.get(step).copied())
+            .filter_map(move |run| Some((*run.steps_ms.get(step)?, run.input_bytes)))
     }
 
-    /// The peak memory of a step when it ran last, in bytes.
-    #[must_use]
-    pub fn last_memory_bytes(&self, step: &str) -> Option<u64> {
+    /// The peak memory of a step, in bytes, and the size of the fork point, the last run first.
+    pub fn memory_bytes(&self, step: &str) -> impl Iterator<Item = (u64, Option<u64>)> {
         self.0
             .iter()
             .rev()
-            .find_map(|run| run.steps_memory_bytes.get(step).copied())
+            .filter_map(move |run| Some((*run.steps_memory_bytes.get(step)?, run.input_bytes)))
     }
 
     /// The quickest time of a step, and how many runs there were of it.

@@ -38,13 +38,16 @@ pub mod memory;
 mod output;
 pub mod page;
 mod pipeline;
+mod planned;
 mod preview;
 pub mod process;
 mod rehearse;
 pub mod report;
 mod run;
 pub mod slots;
+pub mod spent;
 pub mod state;
+mod unused;
 pub mod uploads;
 
 pub use commands::{commands, step_commands};

@@ -50,18 +50,29 @@ impl Live {
     }
 
     /// Begins to show a run.
-    pub(crate) fn board(&self, plan: Arc<Plan>, forecast: Forecast, budget_ms: u64) -> Board {
+    pub(crate) fn board(
+        &self,
+        plan: Arc<Plan>,
+        forecast: Forecast,
+        budget_ms: u64,
+        earlier_ms: u64,
+    ) -> Board {
         let total = self.bars.as_ref().map(|bars| bar(bars, "total", None));
-        let path = self.bars.as_ref().map(|bars| {
-            let line = bars.add(ProgressBar::new(0));
-            if let Ok(style) = ProgressStyle::with_template("{prefix:<24} {wide_msg}") {
-                line.set_style(style);
-            }
-            line.set_prefix("critical path");
-            line
-        });
+        let line = |name: &'static str| {
+            self.bars.as_ref().map(|bars| {
+                let line = bars.add(ProgressBar::new(0));
+                if let Ok(style) = ProgressStyle::with_template("{prefix:<24} {wide_msg}") {
+                    line.set_style(style);
+                }
+                line.set_prefix(name);
+                line
+            })
+        };
+        let path = line("critical path");
+        let waiting = line("waiting");
         Board {
             budget_ms,
+            earlier_ms,
             started: Instant::now(),
             bars: self.bars.clone(),
             state: Mutex::new(BoardState {
@@ -71,6 +82,7 @@ impl Live {
                 ended: Vec::new(),
                 total,
                 path,
+                waiting,
                 is_warned: false,
             }),
         }
@@ -115,6 +127,8 @@ fn bar(bars: &MultiProgress, name: &str, expected_ms: Option<u64>) -> ProgressBa
 #[derive(Debug)]
 pub(crate) struct Board {
     budget_ms: u64,
+    /// How long earlier parts of the run worked.
+    earlier_ms: u64,
     started: Instant,
     bars: Option<MultiProgress>,
     state: Mutex<BoardState>,
@@ -129,6 +143,8 @@ struct BoardState {
     total: Option<ProgressBar>,
     /// The critical path of what is left.
     path: Option<ProgressBar>,
+    /// The jobs that have not started.
+    waiting: Option<ProgressBar>,
     is_warned: bool,
 }
 
@@ -169,7 +185,7 @@ impl Board {
 
     /// Draws what is left. Returns a warning, once, when the budget will not do.
     pub(crate) fn look(&self) -> Option<String> {
-        let elapsed_ms = milliseconds(self.started.elapsed());
+        let elapsed_ms = milliseconds(self.started.elapsed()).saturating_add(self.earlier_ms);
         self.with(|state| {
             let mut running = BTreeMap::new();
             for (key, (since, bar)) in &state.running {
@@ -187,11 +203,14 @@ impl Board {
             if let Some(path) = &state.path {
                 path.set_message(remaining.path.join(" → "));
             }
+            if let Some(waiting) = &state.waiting {
+                waiting.set_message(waiting_words(&state.plan, &running, ended));
+            }
             if let Some(total) = &state.total {
                 let budget = self.budget_ms.saturating_sub(elapsed_ms) / 1000;
                 total.set_message(format!(
-                    "about {} left; {} of {} steps done; {}:{:02}:{:02} of the budget left",
-                    seconds(left),
+                    "{}; {} of {} steps done; {}:{:02}:{:02} of the budget left",
+                    remaining.left_words(),
                     state.ended.len(),
                     state.plan.steps.len(),
                     budget / 3600,
@@ -213,10 +232,39 @@ impl Board {
     }
 }
 
+/// Names of the jobs that have not started, in the order of the plan; each step once.
+fn waiting_words(
+    plan: &Plan,
+    running: &BTreeMap<String, u64>,
+    ended: impl Fn(&str) -> bool,
+) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for step in &plan.steps {
+        if running.contains_key(&step.key) || ended(&step.key) {
+            continue;
+        }
+        match names.last_mut() {
+            Some((name, count)) if *name == step.step => *count += 1,
+            _ => names.push((&step.step, 1)),
+        }
+    }
+    let names: Vec<String> = names
+        .into_iter()
+        .map(|(name, count)| match count {
+            1 => name.to_owned(),
+            _ => format!("{name} ×{count}"),
+        })
+        .collect();
+    match names.as_slice() {
+        [] => "nothing".to_owned(),
+        names => names.join(", "),
+    }
+}
+
 impl Drop for Board {
     fn drop(&mut self) {
         self.with(|state| {
-            for bar in state.total.iter().chain(&state.path) {
+            for bar in state.total.iter().chain(&state.path).chain(&state.waiting) {
                 bar.finish_and_clear();
             }
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::forecast::{calls, input_bytes};
+use crate::forecast::{calls, input, scaled};
 use crate::history::History;
 use crate::layout::Layout;
 use crate::pipeline::Plan;
@@ -19,6 +19,20 @@ const RATES: [(&str, u64, u64, u64); 3] = [
     ("verify-package", 64, 480, 1_600),
 ];
 
+/// Workers whose need is known: where there is no rate, it is little.
+const WORKERS: [&str; 10] = [
+    "dump-candidates",
+    "generate-network-config",
+    "materialize-ledger",
+    "migrate-ledger",
+    "package-deb",
+    "package-image",
+    "pipeline-step",
+    "promote-release",
+    "sign-release",
+    "verify-package",
+];
+
 /// Largest `/proc` file read, in bytes.
 const PROC_BYTES_MAX: u64 = 64 << 10;
 
@@ -31,18 +45,21 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What each job needed when it ran last in this output directory, or by the rates; nothing of
-    /// jobs that neither is known of.
+    /// What each job needed when it ran last in this output directory on an input of about this size, by
+    /// the rates, or what the pipeline asks an agent for; nothing of jobs of which none is known.
     #[must_use]
     pub fn new(plan: &Plan, layout: &Layout, limit: Option<u64>) -> Self {
         let history = History::read(layout);
-        let bytes = input_bytes(&plan.environment);
+        let input = input(plan, layout);
+        let bytes = input.unwrap_or_default();
         let mut expected = BTreeMap::new();
         for step in &plan.steps {
+            // What was needed for an input of another size says nothing.
             let last = || {
-                let record = Record::read(&layout.record(&step.key));
-                let record = record.and_then(|record| record.peak_memory_bytes);
-                record.or_else(|| history.last_memory_bytes(&step.key))
+                let own = Record::read(&layout.record(&step.key))
+                    .and_then(|record| Some((record.peak_memory_bytes?, record.input_bytes)));
+                let mut all = own.into_iter().chain(history.memory_bytes(&step.key));
+                all.find_map(|(bytes, then)| scaled(bytes, then, input, false))
             };
             // The largest, not the sum: a step calls one worker after the other.
             let rated = || {
@@ -54,7 +71,12 @@ impl Memory {
                 });
                 needs.max()
             };
-            if let Some(bytes) = last().or_else(rated) {
+            // Of workers that are not ours, the pipeline knows more than we do.
+            let declared = || {
+                let is_ours = WORKERS.iter().any(|worker| calls(&step.script, worker));
+                step.memory_bytes.filter(|_| !is_ours)
+            };
+            if let Some(bytes) = last().or_else(rated).or_else(declared) {
                 expected.insert(step.key.clone(), bytes);
             }
         }

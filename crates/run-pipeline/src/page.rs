@@ -47,6 +47,8 @@ const LEFT: u64 = 240;
 #[must_use]
 pub fn page(report: &RunReport, history: &History) -> String {
     let verdict = report.verdict();
+    let worked = report.earlier_words();
+    let worked = worked.map_or_else(String::new, |words| format!(": {}", escaped(&words)));
     let mut page = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -56,7 +58,7 @@ pub fn page(report: &RunReport, history: &History) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>Pipeline run: {verdict}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>Pipeline run: {verdict} in {}</h1>\n\
-         <p>{:.2}% of the {} budget. The critical path, {}, takes {}: only what is on it can make \
+         <p>{:.2}% of the {} budget{worked}. The critical path, {}, takes {}: only what is on it can make \
          the run shorter.</p>",
         seconds(report.wall_ms),
         report.budget_used_percent,
@@ -243,7 +245,16 @@ mod tests {
             step("beside", &["quick"], 1_000, 2_000),
             hostile,
         ];
-        let report = RunReport::new(4, 6_000, 21_600_000, steps, Vec::new());
+        let report = RunReport::new(
+            4,
+            crate::report::Time {
+                wall_ms: 6_000,
+                earlier: crate::spent::Earlier::default(),
+                budget_ms: 21_600_000,
+            },
+            steps,
+            Vec::new(),
+        );
         assert_eq!(report.critical_path, ["kept", "slow", "<b>"]);
         assert_eq!(report.critical_path_ms, 6_000);
         let mut history = History::default();
@@ -251,6 +262,7 @@ mod tests {
             history.0.push(EarlierRun {
                 exit_code,
                 wall_ms: slow + 1,
+                input_bytes: None,
                 steps_ms: [("slow".to_owned(), slow)].into(),
                 steps_memory_bytes: [].into(),
             });
@@ -269,7 +281,7 @@ mod tests {
         );
         assert!(page.contains("class=\"bar\" x=\"333\""));
         assert!(page.contains("class=\"failed\" x=\"706\""));
-        history.add(&report);
+        history.add(&report, None);
         assert_eq!(history.0[2].steps_ms.len(), 3, "what ran here and passed");
     }
 }

@@ -1,7 +1,7 @@
 //! The pipeline file: what of Buildkite's format is understood, and what is refused.
 //!
-//! Attributes that only concern machines and notices (`agents`, `priority`, `notify`) are accepted
-//! and mean nothing here. Everything that decides whether or how a step runs is either implemented
+//! Attributes that only concern machines and notices (`priority`, `notify`) are accepted and mean nothing
+//! here; of `agents`, `cores` and `memory` do. Everything that decides whether or how a step runs is either implemented
 //! or refused by name, never ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,10 @@ pub struct Step {
     pub concurrency: Option<Concurrency>,
     /// What a person is asked, when it is no command step.
     pub gate: Option<Gate>,
+    /// Processors that it asks an agent for.
+    pub cores: Option<usize>,
+    /// Memory that it asks an agent for, in bytes.
+    pub memory_bytes: Option<u64>,
     /// Whether it would run in a container on Buildkite.
     pub in_container: bool,
     /// Key of the step that uploaded it.
@@ -122,6 +126,8 @@ impl Step {
             skip: None,
             concurrency: None,
             gate: None,
+            cores: None,
+            memory_bytes: None,
             in_container: false,
             uploaded_by: None,
         }
@@ -141,6 +147,10 @@ impl Pipeline {
     ///
     /// Fails when the file cannot be read or is not a pipeline.
     pub fn load(path: &Path) -> Result<Self, PipelineError> {
+        if !fork_fs::exists(path) {
+            let path = path.to_owned();
+            return Err(PipelineErrorKind::NoPipeline { path }.into());
+        }
         Self::parse(&fork_fs::read_limited(path, PIPELINE_BYTES_MAX)?)
     }
 

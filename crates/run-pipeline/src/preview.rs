@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::cli::{Format, json};
 use crate::commands::step_commands;
 use crate::error::{PipelineError, PipelineErrorKind};
-use crate::forecast::Forecast;
+use crate::forecast::{Forecast, Limits};
 use crate::interpolate::Environment;
 use crate::layout::Layout;
 use crate::memory::{Memory, gibibytes};
 use crate::pipeline::{Plan, Step};
+use crate::planned::Fate;
 use crate::report::seconds;
 
 /// What `--dry-run` shows of a step.
@@ -29,13 +30,16 @@ struct PlannedStep<'a> {
     expected_ms: Option<u64>,
     /// Its peak memory, in bytes, as far as that is known.
     expected_memory_bytes: Option<u64>,
+    /// What becomes of it in a run that goes on; absent in one that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
     /// Its command lines; `None` when they cannot be told without running it.
     commands: Option<Vec<Vec<String>>>,
     /// Why there are none, or what is asked.
     note: Option<String>,
 }
 
-/// The plan as text or JSON.
+/// The plan as text or JSON; `fates` says what becomes of the jobs in a run that goes on.
 ///
 /// # Errors
 ///
@@ -44,9 +48,11 @@ pub(crate) fn preview(
     plan: &Plan,
     environment: &Environment,
     layout: &Layout,
+    limits: Limits,
+    fates: &BTreeMap<String, Fate>,
     format: Format,
 ) -> Result<String, PipelineError> {
-    let forecast = Forecast::new(plan, layout);
+    let forecast = Forecast::new(plan, layout, limits);
     let memory = Memory::new(plan, layout, None);
     let mut steps = Vec::new();
     for step in &plan.steps {
@@ -70,6 +76,7 @@ pub(crate) fn preview(
             expected_ms: forecast.of(&step.key),
             expected_memory_bytes: memory.of(&step.key),
             artifact_paths: &step.artifact_paths,
+            resume: fates.get(&step.key).map(Fate::words),
             commands,
             note,
         });
@@ -77,9 +84,19 @@ pub(crate) fn preview(
     Ok(match format {
         Format::Json => json(&steps)?,
         Format::Human => {
-            let all = forecast.remaining_ms(plan, &BTreeMap::new(), |_| false);
+            let stays = |key: &str| fates.get(key).is_some_and(|fate| !fate.may_run());
+            let all = forecast.remaining(plan, &BTreeMap::new(), stays);
             let steps: String = steps.iter().map(PlannedStep::text).collect();
-            format!("{steps}expected: about {} in all\n", seconds(all))
+            let kept = match fates.values().filter(|fate| **fate == Fate::Kept).count() {
+                0 => String::new(),
+                kept => format!("; {kept} of {} jobs are kept", fates.len()),
+            };
+            let in_all = if all.known > 0 || all.unknown == 0 {
+                " in all"
+            } else {
+                ""
+            };
+            format!("{steps}expected: {}{in_all}{kept}\n", all.words())
         }
     })
 }
@@ -97,6 +114,9 @@ impl PlannedStep<'_> {
             let _ = write!(text, ", {}", gibibytes(bytes));
         }
         text.push('\n');
+        if let Some(resume) = &self.resume {
+            let _ = writeln!(text, "    ({resume})");
+        }
         if let Some(note) = &self.note {
             let _ = writeln!(text, "    ({note})");
         }

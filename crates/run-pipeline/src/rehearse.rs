@@ -262,17 +262,18 @@ impl Made {
     /// What the rehearsal proved.
     pub(crate) fn verdict(self, report: &RunReport) -> String {
         let accounts = grouped(self.accounts.into());
-        if report.exit_code != 0 && report.wall_ms <= report.budget_ms {
+        let worked_ms = report.worked_ms();
+        if report.exit_code != 0 && worked_ms <= report.budget_ms {
             return format!("rehearsal: three ledgers of {accounts} accounts: it failed\n");
         }
-        let fits = if report.wall_ms <= report.budget_ms {
+        let fits = if worked_ms <= report.budget_ms {
             "fits into"
         } else {
             "DOES NOT FIT into"
         };
         format!(
             "rehearsal: three ledgers of {accounts} accounts took {}, which {fits} the budget of {} ({:.2} %)\n",
-            seconds(report.wall_ms),
+            seconds(worked_ms),
             budget(report.budget_ms),
             report.budget_used_percent,
         )

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::annotations::{Annotation, Note, assembled};
 use crate::artifacts::Artifact;
 use crate::pipeline::{Addition, Step};
+use crate::spent::Earlier;
 
 /// The whole pipeline's limit in minutes: six hours, the Foundation's requirement.
 pub const BUDGET_MINUTES: u64 = 6 * 60;
@@ -180,6 +181,17 @@ fn critical_path(steps: &[StepReport]) -> Vec<String> {
     path
 }
 
+/// How long a run took and may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// Wall time of this part of it, in milliseconds.
+    pub wall_ms: u64,
+    /// The parts before it.
+    pub earlier: Earlier,
+    /// How long all of them may take, in milliseconds.
+    pub budget_ms: u64,
+}
+
 /// `timing.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
@@ -191,9 +203,14 @@ pub struct RunReport {
     pub exit_code: u8,
     /// Wall time in milliseconds.
     pub wall_ms: u64,
+    /// How long the parts of the run worked that were before this one, in milliseconds: a run that was
+    /// stopped and gone on with has several.
+    pub earlier_ms: u64,
+    /// How long ago the first of them started, in milliseconds, when this one did.
+    pub begun_before_ms: u64,
     /// How long it may take, in milliseconds.
     pub budget_ms: u64,
-    /// Share of the budget used, in per cent.
+    /// Share of the budget used, in per cent; all parts count.
     pub budget_used_percent: f64,
     /// The steps that decided how long the run took: each waited for the one before it.
     pub critical_path: Vec<String>,
@@ -211,13 +228,7 @@ pub struct RunReport {
 impl RunReport {
     /// Builds a report.
     #[must_use]
-    pub fn new(
-        exit_code: u8,
-        wall_ms: u64,
-        budget_ms: u64,
-        steps: Vec<StepReport>,
-        results: Vec<String>,
-    ) -> Self {
+    pub fn new(exit_code: u8, time: Time, steps: Vec<StepReport>, results: Vec<String>) -> Self {
         let notes: Vec<(&str, &[Note])> = steps
             .iter()
             .map(|step| (step.step.as_str(), step.notes.as_slice()))
@@ -230,12 +241,20 @@ impl RunReport {
             .filter(|step| critical_path.contains(&step.key))
             .map(StepReport::ran_ms)
             .sum();
-        let hundredths = wall_ms.saturating_mul(10_000) / budget_ms.max(1);
+        let Time {
+            wall_ms,
+            earlier,
+            budget_ms,
+        } = time;
+        let worked_ms = wall_ms.saturating_add(earlier.worked_ms);
+        let hundredths = worked_ms.saturating_mul(10_000) / budget_ms.max(1);
         Self {
             format: "forkpack.pipeline-run",
-            version: 3,
+            version: 4,
             exit_code,
             wall_ms,
+            earlier_ms: earlier.worked_ms,
+            begun_before_ms: earlier.begun_ms,
             budget_ms,
             budget_used_percent: f64::from(u32::try_from(hundredths).unwrap_or(u32::MAX)) / 100.0,
             critical_path,
@@ -255,6 +274,24 @@ impl RunReport {
             names.push(step.map_or(key, |step| &step.name));
         }
         names.join(separator)
+    }
+
+    /// How long all parts of the run worked, in milliseconds.
+    #[must_use]
+    pub const fn worked_ms(&self) -> u64 {
+        self.wall_ms.saturating_add(self.earlier_ms)
+    }
+
+    /// What counts beside this part, if anything does.
+    #[must_use]
+    pub fn earlier_words(&self) -> Option<String> {
+        (self.earlier_ms > 0).then(|| {
+            format!(
+                "{} with the parts of this run before, which count; the first began {} before this one",
+                seconds(self.worked_ms()),
+                long(self.begun_before_ms)
+            )
+        })
     }
 
     /// How the run ended, in a word.
@@ -306,6 +343,9 @@ impl RunReport {
             format!("{:.2}", self.budget_used_percent),
             budget(self.budget_ms),
         );
+        if let Some(words) = self.earlier_words() {
+            let _ = writeln!(text, "working time: {words}");
+        }
         if self.critical_path.len() > 1 {
             let _ = writeln!(
                 text,
@@ -328,12 +368,13 @@ impl RunReport {
         for result in &self.results {
             let _ = writeln!(text, "result: {output}/{result}");
         }
-        if self.exit_code != 0 {
-            let _ = writeln!(
-                text,
-                "what passed is kept: go on with the same command and --resume"
-            );
-        }
+        let hint = match self.exit_code {
+            0 => return text,
+            // The same command would say the same.
+            2 => "what passed is kept: correct the command, and go on with it and --resume",
+            _ => "what passed is kept: go on with the same command and --resume",
+        };
+        let _ = writeln!(text, "{hint}");
         text
     }
 }
@@ -343,6 +384,15 @@ pub(crate) fn budget(milliseconds: u64) -> String {
     match milliseconds / 60_000 {
         minutes if minutes > 0 && minutes % 60 == 0 => format!("{} h", minutes / 60),
         minutes => format!("{minutes} min"),
+    }
+}
+
+/// A long time, roughly: `3 min`, `26 h`.
+fn long(milliseconds: u64) -> String {
+    match milliseconds / 60_000 {
+        0 => seconds(milliseconds),
+        minutes @ 1..120 => format!("{minutes} min"),
+        minutes => format!("{} h", minutes / 60),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::contents::Contents;
 use crate::error::PipelineError;
 use crate::fingerprint::Available;
-use crate::forecast::Forecast;
+use crate::forecast::{self, Forecast, Limits};
 use crate::history::History;
 use crate::interpolate::Environment;
 use crate::layout::Layout;
@@ -24,8 +24,9 @@ use crate::memory::Memory;
 use crate::page::{PAGE_FILE, page};
 use crate::pipeline::Plan;
 use crate::process::LineSink;
-use crate::report::{REPORT_FILE, RunReport, StepReport};
+use crate::report::{REPORT_FILE, RunReport, StepReport, Time, budget, seconds};
 use crate::slots::Slots;
+use crate::spent::Spent;
 use crate::state;
 
 mod job;
@@ -41,8 +42,12 @@ pub struct Options {
     pub output: PathBuf,
     /// How long the run may take, in milliseconds.
     pub budget_ms: u64,
-    /// Most jobs at a time.
-    pub jobs: usize,
+    /// What keeps jobs from running beside each other.
+    pub limits: Limits,
+    /// The time, in milliseconds since 1970.
+    pub now_unix_ms: u64,
+    /// Whether all parts in this directory are one run, also after one that passed.
+    pub is_one: bool,
     /// Keep the working directories of steps that passed.
     pub keep_work: bool,
     /// Which results of earlier runs are used.
@@ -80,7 +85,7 @@ pub struct Reuse {
 ///
 /// A step that fails stops only what depends on it. The exit code of the whole is that of the step
 /// that failed first; 3 when none did and a step waits for an answer, or soft-failed with 3; 4 when
-/// all passed and it took longer than its budget.
+/// all passed and it took longer than its budget, with the parts of the run that were before this one.
 ///
 /// # Errors
 ///
@@ -97,14 +102,18 @@ pub fn run(
         output: options.output.clone(),
     };
     let plan = Arc::new(plan.clone());
-    let forecast = Forecast::new(&plan, &layout);
+    let forecast = Forecast::new(&plan, &layout, options.limits);
     let memory = Memory::new(&plan, &layout, options.memory_bytes);
+    let _lock = state::lock(&layout)?;
+    let spent = Spent::begin(&layout, options.now_unix_ms, options.is_one)?;
+    let earlier = spent.earlier;
     let runner = Runner {
         plan: Mutex::new(Arc::clone(&plan)),
         options,
         sink,
         stop,
-        board: live.board(plan, forecast, options.budget_ms),
+        board: live.board(plan, forecast, options.budget_ms, earlier.worked_ms),
+        spent: Mutex::new(spent),
         layout,
         started: Instant::now(),
         contents: Contents::default(),
@@ -114,21 +123,29 @@ pub fn run(
         is_container_noted: AtomicBool::new(false),
         memory: Mutex::new(memory),
     };
-    let _lock = state::lock(&runner.layout)?;
     runner.prepare()?;
     let (mut reports, mut exit_code) = runner.run_steps();
     let plan = runner.plan();
     reports.sort_by_key(|report| plan.steps.iter().position(|step| step.key == report.key));
     let results = results(&plan, &reports);
     let wall_ms = milliseconds(runner.started.elapsed());
-    if exit_code == 0 && wall_ms > options.budget_ms {
-        sink.line(
-            "run-pipeline",
-            b"error: the run took longer than its budget",
+    let worked_ms = wall_ms.saturating_add(earlier.worked_ms);
+    if exit_code == 0 && worked_ms > options.budget_ms {
+        let line = format!(
+            "error: the run took {}, longer than its budget of {}",
+            seconds(worked_ms),
+            budget(options.budget_ms)
         );
+        sink.line("run-pipeline", line.as_bytes());
         exit_code = Class::Wrong.exit_code();
     }
-    let report = RunReport::new(exit_code, wall_ms, options.budget_ms, reports, results);
+    locked(&runner.spent).end(wall_ms, exit_code)?;
+    let time = Time {
+        wall_ms,
+        earlier,
+        budget_ms: options.budget_ms,
+    };
+    let report = RunReport::new(exit_code, time, reports, results);
     annotations::write(&options.output, &report.annotations)?;
     let path = options.output.join(REPORT_FILE);
     let mut bytes = serde_json::to_vec_pretty(&report)
@@ -138,7 +155,7 @@ pub fn run(
     let mut history = History::read(&runner.layout);
     let page = page(&report, &history);
     fork_fs::write_atomic(&options.output.join(PAGE_FILE), page.as_bytes())?;
-    history.add(&report);
+    history.add(&report, forecast::input(&plan, &runner.layout));
     history.write(&runner.layout)?;
     runner.tidy()?;
     if let Some(cache) = &options.reuse.cache {
@@ -164,6 +181,7 @@ struct Runner<'a> {
     answers: Mutex<Answers>,
     is_container_noted: AtomicBool,
     memory: Mutex<Memory>,
+    spent: Mutex<Spent>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -248,6 +266,6 @@ fn results(plan: &Plan, reports: &[StepReport]) -> Vec<String> {
     results
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -41,6 +41,9 @@ pub struct Record {
     pub wall_ms: u64,
     /// Largest resident set of one of its processes, in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// Size of the fork point it worked on, in bytes, as far as it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<u64>,
     /// What it left.
     pub artifacts: Vec<Artifact>,
     /// The steps it added to the run, one entry for each upload.

@@ -98,7 +98,7 @@ gate (after writes, asks, prints, plain)
 off (after gate)
     (the pipeline skips it)
     worker
-expected: about 0.0 s in all
+expected: not known
 "
     );
     let json = bench.run(&["--dry-run", "--format", "json"]);
@@ -140,4 +140,85 @@ fn help_is_complete() {
     }
     let help = command.output().unwrap();
     insta::assert_snapshot!(text(&help.stdout));
+}
+
+/// What a step's shell has at run time, it has in the listing.
+#[test]
+fn steps_know_their_names() {
+    let bench = Bench::new(
+        r#"
+steps:
+  - { key: a, label: "A label", command: 'worker "$$BUILDKITE_STEP_KEY" "$$BUILDKITE_LABEL"' }
+  - key: b
+    matrix: [ x ]
+    command: 'worker --context="$$BUILDKITE_STEP_KEY-{{matrix}}"'
+"#,
+    );
+    let run = bench.run(&["--dry-run"]);
+    assert_eq!(
+        text(&run.stdout),
+        "a\n    worker a 'A label'\nb (x)\n    worker --context=b-x\nexpected: not known\n"
+    );
+}
+
+/// With --resume it says what will run, and counts nothing else.
+#[test]
+fn what_is_kept_is_told_and_not_counted() {
+    let bench = Bench::new(
+        r#"
+env: { A: "${A:-1}" }
+steps:
+  - { key: first, command: "echo first >first", artifact_paths: first }
+  - { key: second, command: [ 'echo "$$A" >second' ], artifact_paths: second, depends_on: first }
+  - { key: third, command: [ "buildkite-agent artifact download second ." ], depends_on: second }
+"#,
+    );
+    assert_eq!(bench.run(&[]).status.code(), Some(0));
+    let dry = |arguments: &[&str]| {
+        let all = [&["--dry-run"], arguments].concat();
+        let shown = text(&bench.run(&all).stdout);
+        let wanted = |line: &&str| line.starts_with("    (") || line.starts_with("expected");
+        shown
+            .lines()
+            .filter(wanted)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let nothing = dry(&["--resume"]);
+    assert_eq!(
+        nothing,
+        [
+            "    (kept: nothing changed)",
+            "    (commands unknown before it runs: it writes to a file)",
+            "    (kept: nothing changed)",
+            "    (commands unknown before it runs: it writes to a file)",
+            "    (kept: nothing changed)",
+            "expected: about 0.0 s in all; 3 of 3 jobs are kept",
+        ]
+    );
+    let changed = dry(&["--resume", "--env", "A=2"]);
+    assert_eq!(changed[2], "    (runs again: A is `2`, was `1`)");
+    assert_eq!(
+        changed[4],
+        "    (runs again if second leaves something else)"
+    );
+    assert!(
+        changed[5].ends_with("; 1 of 3 jobs are kept"),
+        "{changed:?}"
+    );
+    let from = dry(&["--from", "second"]);
+    assert_eq!(from[2], "    (runs again: --from names second)");
+    assert_eq!(from[4], "    (runs again: --from names second)");
+    let only = dry(&["--only", "third"]);
+    assert_eq!(only[0], "    (left out: --only names others)");
+    assert_eq!(only[4], "    (runs again: --only names it)");
+    fs::write(bench.path("out/artifacts/first/first"), "touched").unwrap();
+    let touched = dry(&["--resume"]);
+    assert_eq!(
+        touched[0],
+        "    (runs again: its artifacts are not what it left)"
+    );
+    assert!(!touched[5].contains("kept"), "{touched:?}");
+    // Without --resume nothing is asked of the directory.
+    assert!(!dry(&[])[0].contains("again"));
 }

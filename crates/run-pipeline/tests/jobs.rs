@@ -60,7 +60,7 @@ fn the_jobs_of_a_matrix_leave_their_artifacts_together() {
         ]
     );
     let report = bench.report();
-    assert_eq!(report["version"], 3);
+    assert_eq!(report["version"], 4);
     assert_eq!(report["steps"][1]["key"], "image.bookworm-arm64");
     assert_eq!(report["steps"][1]["step"], "image");
     assert_eq!(report["steps"][1]["label"], "image bookworm");
@@ -271,5 +271,26 @@ fn a_file_may_become_a_directory_unless_another_job_left_it() {
     assert!(
         stderr.contains("artifact `x/y/z` and one that t (a) left"),
         "{stderr}"
+    );
+}
+
+/// A step that asks an agent for more cores than there are runs alone; what fits runs side by side.
+#[test]
+fn processors_that_steps_ask_for_limit_how_many_run_at_once() {
+    let bench = Bench::new(
+        r#"
+steps:
+  - { key: a, command: &alone [ 'echo "start $$BUILDKITE_STEP_KEY" >>"$$COUNTS"', 'echo "end $$BUILDKITE_STEP_KEY" >>"$$COUNTS"' ], agents: { cores: 4096 } }
+  - { key: b, command: *alone, agents: { cores: "4096" } }
+  - { key: c, command: *alone, agents: [ "cores=4096" ] }
+"#,
+    );
+    let run = bench.run(&["--jobs", "8"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let counts = bench.read("counts");
+    let lines: Vec<&str> = counts.lines().collect();
+    assert_eq!(
+        lines,
+        ["start a", "end a", "start b", "end b", "start c", "end c"]
     );
 }

@@ -278,7 +278,7 @@ fn dry_run_shows_command_lines_and_writes_nothing() {
     assert_eq!(run.code(), 0, "{}", run.stderr());
     assert_eq!(
         run.stdout(),
-        "a\n    worker --x 'two words'\nexpected: about 0.0 s in all\n"
+        "a\n    worker --x 'two words'\nexpected: not known\n"
     );
     assert!(!context.path("out").exists());
 }
@@ -341,4 +341,107 @@ steps:
         .output()
         .unwrap();
     assert!(left.stdout.is_empty(), "the sleeper is still there");
+}
+
+#[test]
+fn the_parts_of_a_stopped_run_share_one_budget() {
+    let context = Context::new(
+        "env: { GO: '${GO:-}' }\nsteps: [ { key: a, command: [ 'echo working', 'test -n \"$$GO\"' ] } ]",
+    );
+    assert_eq!(context.run(&["--budget", "1"]).code(), 1);
+    let spent = context.path("out/state/history/spent.json");
+    let mut document: Value = serde_json::from_slice(&fs::read(&spent).unwrap()).unwrap();
+    assert_eq!(document["exit_code"], 1);
+    // As if it had worked for 50 seconds, three hours ago.
+    document["last_ms"] = 50_000.into();
+    let first = document["first_unix_ms"].as_u64().unwrap();
+    document["first_unix_ms"] = (first - 3 * 3_600_000).into();
+    fs::write(&spent, document.to_string()).unwrap();
+
+    let within = context.run(&["--budget", "1", "--resume"]);
+    assert_eq!(within.code(), 1);
+    let report = context.report();
+    assert_eq!(report["earlier_ms"], 50_000);
+    let percent = report["budget_used_percent"].as_f64().unwrap();
+    assert!((83.0..100.0).contains(&percent), "{percent}");
+    let stdout = within.stdout();
+    assert!(stdout.contains("working time: 50."), "{stdout}");
+    assert!(
+        stdout.contains("the first began 3 h before this one"),
+        "{stdout}"
+    );
+
+    document["earlier_ms"] = 50_000.into();
+    document["last_ms"] = 11_000.into();
+    fs::write(&spent, document.to_string()).unwrap();
+    let over = context.run(&["--budget", "1", "--resume", "--env", "GO=1"]);
+    assert_eq!(over.code(), 4, "{}", over.stderr());
+    assert!(
+        over.stderr().contains("error: the run took 61."),
+        "{}",
+        over.stderr()
+    );
+    assert!(over.stderr().contains("longer than its budget of 1 min"));
+    // The step passed, the budget did not. With a larger one the run passes, and is over.
+    assert_eq!(context.states(), ["a passed"]);
+    let larger = context.run(&["--resume", "--env", "GO=1"]);
+    assert_eq!(larger.code(), 0);
+    assert!(context.report()["earlier_ms"].as_u64().unwrap() > 61_000);
+    assert_eq!(context.run(&["--resume", "--env", "GO=1"]).code(), 0);
+    assert_eq!(context.report()["earlier_ms"], 0);
+    // Beginning again begins the time, too.
+    assert_eq!(context.run(&["--force", "--env", "GO=1"]).code(), 0);
+    assert_eq!(context.report()["earlier_ms"], 0);
+}
+
+#[test]
+fn a_run_that_will_take_too_long_says_so_at_once() {
+    let context = Context::new("steps: [ { key: a, command: 'true' } ]");
+    assert_eq!(context.run(&[]).code(), 0);
+    let runs = context.path("out/state/history/runs.json");
+    let text = fs::read_to_string(&runs).unwrap();
+    let mut history: Value = serde_json::from_str(&text).unwrap();
+    history[0]["steps_ms"]["a"] = 90_000.into();
+    fs::remove_file(context.path("out/state/a.json")).unwrap();
+    fs::write(&runs, history.to_string()).unwrap();
+    let run = context.run(&["--resume", "--budget", "1"]);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    assert!(
+        run.stderr().contains(
+            "[run-pipeline] warning: this run will take about 90.0 s, and its budget is 60.0 s"
+        ),
+        "{}",
+        run.stderr()
+    );
+}
+
+#[test]
+fn hints_say_what_helps() {
+    let context = Context::new("steps: [ { key: a, command: exit 2 } ]");
+    let run = context.run(&[]);
+    assert_eq!(run.code(), 2);
+    assert!(
+        run.stdout().ends_with(
+            "what passed is kept: correct the command, and go on with it and --resume\n"
+        ),
+        "{}",
+        run.stdout()
+    );
+    let without = Command::new(env!("CARGO_BIN_EXE_run-pipeline"))
+        .current_dir(context.path(""))
+        .output()
+        .unwrap();
+    assert_eq!(without.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&without.stderr),
+        "error: failed to run the pipeline: there is no pipeline `pipeline/pipeline.yml`\n\nhint: name it with --file, or start in the checkout that has it\n"
+    );
+    let misspelt = context.run(&["--resume", "--env", "NETWROK=devnet"]);
+    assert!(
+        misspelt
+            .stderr()
+            .contains("warning: nothing in the pipeline uses NETWROK\n"),
+        "{}",
+        misspelt.stderr()
+    );
 }

@@ -11,6 +11,34 @@ use super::{Concurrency, JOBS_MAX, Step, outcome, plugins};
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::interpolate::Environment;
 
+/// Reads what a step asks an agent for: `cores`, and `memory` in GB. Whatever else agents are told by
+/// means nothing on one machine.
+fn agents(value: &Value, step: &mut Step) {
+    let tags = match value {
+        Value::Mapping(tags) => tags
+            .iter()
+            .map(|(name, value)| (text_of(name), text_of(value)))
+            .collect(),
+        _ => items(value)
+            .iter()
+            .filter_map(|tag| {
+                let (name, value) = tag.as_str()?.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            })
+            .collect::<Vec<_>>(),
+    };
+    for (name, value) in tags {
+        let number = value.trim().parse().ok().filter(|number| *number > 0);
+        match name.as_str() {
+            "cores" => step.cores = number.and_then(|number| usize::try_from(number).ok()),
+            "memory" => {
+                step.memory_bytes = number.map(|number: u64| number.saturating_mul(1_000_000_000));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Reads the steps of one file.
 pub(super) struct StepReader<'a> {
     /// What variables are replaced by; `None` to leave them.
@@ -216,7 +244,8 @@ impl<'a> StepReader<'a> {
         let mut parallelism = None;
         for (attribute, value) in members(mapping) {
             match attribute.as_str() {
-                "key" | "id" | "identifier" | "agents" | "priority" | "notify" | "depends_on"
+                "agents" => agents(value, &mut step),
+                "key" | "id" | "identifier" | "priority" | "notify" | "depends_on"
                 | "concurrency" | "concurrency_group" | "concurrency_method" => {}
                 "label" | "name" => step.label = self.text(value, place, &attribute)?,
                 "command" | "commands" => {

@@ -14,6 +14,7 @@ use crate::annotations;
 use crate::artifacts::{Artifact, Store};
 use crate::error::{PipelineError, PipelineErrorKind};
 use crate::fingerprint::{Context, Fingerprint};
+use crate::forecast;
 use crate::pipeline::Step;
 use crate::process::{End, Ended, Invocation, run as run_process};
 use crate::report::{Source, State, StepReport};
@@ -210,6 +211,7 @@ impl Runner<'_> {
                 fingerprint,
                 wall_ms: milliseconds(started.elapsed()),
                 peak_memory_bytes: report.peak_memory_bytes,
+                input_bytes: forecast::input(&self.plan(), &self.layout),
                 artifacts: report.artifacts.clone(),
                 additions: report.additions.clone(),
                 notes: report.notes.clone(),
@@ -311,7 +313,7 @@ impl Runner<'_> {
         set(agent::OUTPUT_VARIABLE, self.layout.output.clone().into());
         set(agent::STEP_VARIABLE, (&step.step).into());
         set(agent::JOB_VARIABLE, (&step.key).into());
-        set("BUILDKITE_LABEL", (&step.label).into());
+        set(agent::LABEL_VARIABLE, (&step.label).into());
         let path = self.path()?;
         set("PATH", path);
         Ok(result)

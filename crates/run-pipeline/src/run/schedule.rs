@@ -14,7 +14,7 @@ use super::job::words_of;
 use super::{LOOK, Runner, locked, milliseconds};
 use crate::contents::digest_of;
 use crate::error::PipelineError;
-use crate::forecast::Forecast;
+use crate::forecast::{Forecast, is_importer};
 use crate::memory::Memory;
 use crate::pipeline::{Plan, Step};
 use crate::report::{State, StepReport};
@@ -115,6 +115,7 @@ impl Runner<'_> {
                 if let Some(warning) = self.board.look() {
                     self.sink.line("run-pipeline", warning.as_bytes());
                 }
+                locked(&self.spent).note();
                 // The sender above keeps the channel open, so this is about time alone.
                 let Ok((mut report, mut code)) = receiver.recv_timeout(LOOK) else {
                     continue;
@@ -133,6 +134,7 @@ impl Runner<'_> {
                     let _ = fork_fs::remove_all(&self.layout.record(&report.key));
                 }
                 self.board.end(&report.key);
+                self.look_at_input(&report);
                 if now.exit_code == 0 {
                     now.exit_code = code;
                 }
@@ -196,7 +198,8 @@ impl Runner<'_> {
 
     /// The next job to start, if one can.
     fn next(&self, now: &mut Progress) -> Option<Step> {
-        if now.running.len() >= self.options.jobs.max(1) || self.stop.load(Ordering::Relaxed) {
+        if now.running.len() >= self.options.limits.jobs.max(1) || self.stop.load(Ordering::Relaxed)
+        {
             return None;
         }
         let plan = self.plan();
@@ -205,6 +208,10 @@ impl Runner<'_> {
             let can_start = now.waiting.contains(&step.key)
                 && step.gate.is_none()
                 && is_ready(step, &unsatisfied)
+                && self
+                    .options
+                    .limits
+                    .allow(step, now.running.iter().map(Arc::as_ref))
                 && now.has_slot(&plan, step);
             if !can_start || !self.has_memory(step, now) || !self.takes_slot(step, now) {
                 continue;
@@ -394,13 +401,27 @@ impl Runner<'_> {
         let line = format!("uploaded {count} jobs");
         self.sink.line(&report.name, line.as_bytes());
         let adopted = Arc::new(adopted);
-        let forecast = Forecast::new(&adopted, &self.layout);
-        let limit = self.options.memory_bytes;
-        *locked(&self.memory) = Memory::new(&adopted, &self.layout, limit);
         self.note_containers(&adopted);
-        self.board.change(Arc::clone(&adopted), forecast);
         *locked(&self.plan) = adopted;
+        self.expect_anew();
         Ok(())
+    }
+
+    /// When the fork point has come, its size is known, and with it what everything will take.
+    fn look_at_input(&self, report: &StepReport) {
+        let plan = self.plan();
+        let step = plan.steps.iter().find(|step| step.key == report.key);
+        if report.state == State::Passed && step.is_some_and(is_importer) {
+            self.expect_anew();
+        }
+    }
+
+    fn expect_anew(&self) {
+        let plan = self.plan();
+        let forecast = Forecast::new(&plan, &self.layout, self.options.limits);
+        let limit = self.options.memory_bytes;
+        *locked(&self.memory) = Memory::new(&plan, &self.layout, limit);
+        self.board.change(plan, forecast);
     }
 
     /// When the last of several jobs of a step has ended, what none of them left is removed.
