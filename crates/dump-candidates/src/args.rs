@@ -55,6 +55,15 @@ pub struct ImportArgs {
     #[arg(long, value_name = "F")]
     pub block: Option<InputArg>,
 
+    /// Where the precomputed fork block is: at PREFIX-HEIGHT-STATE_HASH.json, with the height and the
+    /// state hash that the fork config claims
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        conflicts_with_all = ["block", "replayer_output", "staged_ledger"]
+    )]
+    pub block_prefix: Option<InputArg>,
+
     /// Staged ledger of the fork block (with the block and both epoch ledgers)
     #[arg(long, value_name = "F", requires_all = ["block", "staking_ledger", "next_staking_ledger"])]
     pub staged_ledger: Option<InputArg>,
@@ -165,6 +174,7 @@ mod tests {
         for good in [
             "dump-candidates import --network devnet --output o --fork-config f",
             "dump-candidates import --network devnet --output o --fork-config f --block b",
+            "dump-candidates import --network devnet --output o --fork-config f --block-prefix gs://b/d",
             "dump-candidates import --network devnet --output o --replayer-output f",
             "dump-candidates import --network devnet --output o --block b --staged-ledger a \
              --staking-ledger b --next-staking-ledger c",
@@ -177,6 +187,8 @@ mod tests {
             "dump-candidates import --network devnet --output o --block b",
             "dump-candidates import --network devnet --output o --fork-config f --replayer-output r",
             "dump-candidates import --network devnet --output o --staged-ledger a",
+            "dump-candidates import --network devnet --output o --fork-config f --block b --block-prefix p",
+            "dump-candidates import --network devnet --output o --replayer-output f --block-prefix p",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -97,8 +97,25 @@ impl ImportArgs {
             Some(prefork) => prefork.schedule(network.chain.slot_ms)?,
             None => None,
         };
-        let block = self.read_block(&network, staged.path(), context, &mut sources)?;
+        let known = sources.len();
+        let mut block = match &self.block {
+            Some(block) => Some(read_block(
+                block,
+                &network,
+                staged.path(),
+                context,
+                &mut sources,
+            )?),
+            None => None,
+        };
         let (document, lists) = self.read_ledgers(era, staged.path(), context, &mut sources)?;
+        if let (Some(prefix), Document::ForkConfig(facts)) = (&self.block_prefix, &document) {
+            let argument = block_at(prefix, facts);
+            let found = read_block(&argument, &network, staged.path(), context, &mut sources)?;
+            block = Some(found);
+            // The same candidate, however the block was found.
+            sources[known..].rotate_right(1);
+        }
 
         let evidence = self.evidence(
             &network,
@@ -139,32 +156,6 @@ impl ImportArgs {
         })?;
         sources.push(source);
         Ok(Some(config))
-    }
-
-    fn read_block(
-        &self,
-        network: &Network,
-        directory: &Path,
-        context: &Context,
-        sources: &mut Vec<SourceRef>,
-    ) -> Result<Option<ReadBlock>, DumpError> {
-        let Some(argument) = &self.block else {
-            return Ok(None);
-        };
-        let (bytes, source) = Input::read_all(argument, "block", BLOCK_BYTES_MAX, None, context)?;
-        let block = Block::from_slice(&bytes).map_err(|source| DumpError::Block {
-            name: argument.to_string(),
-            source: Box::new(source),
-        })?;
-        write_atomic(&directory.join(BLOCK_NAME), &bytes)?;
-        let named = parse_file_name(&source.name);
-        sources.push(source);
-        Ok(Some(ReadBlock {
-            facts: block.facts(),
-            problems: block.problems(Some(network.chain.slot_ms)),
-            file: fork_fs::file_ref(directory, BLOCK_NAME)?,
-            named,
-        }))
     }
 
     fn read_ledgers(
@@ -390,6 +381,44 @@ impl ImportArgs {
             next: epochs.next_seed,
         };
         Ok((state_hash, length.ok_or(DumpError::NoHeight)?, seeds))
+    }
+}
+
+fn read_block(
+    argument: &InputArg,
+    network: &Network,
+    directory: &Path,
+    context: &Context,
+    sources: &mut Vec<SourceRef>,
+) -> Result<ReadBlock, DumpError> {
+    let (bytes, source) = Input::read_all(argument, "block", BLOCK_BYTES_MAX, None, context)?;
+    let block = Block::from_slice(&bytes).map_err(|source| DumpError::Block {
+        name: argument.to_string(),
+        source: Box::new(source),
+    })?;
+    write_atomic(&directory.join(BLOCK_NAME), &bytes)?;
+    let named = parse_file_name(&source.name);
+    sources.push(source);
+    Ok(ReadBlock {
+        facts: block.facts(),
+        problems: block.problems(Some(network.chain.slot_ms)),
+        file: fork_fs::file_ref(directory, BLOCK_NAME)?,
+        named,
+    })
+}
+
+/// The block that a fork config claims, where the prefix says that blocks are. That it is the one is
+/// found out when its state hash is computed.
+fn block_at(prefix: &InputArg, facts: &ForkConfigFacts) -> InputArg {
+    let fork = &facts.fork;
+    let rest = format!("-{}-{}.json", fork.blockchain_length, fork.state_hash);
+    match prefix {
+        InputArg::Path(path) => {
+            let mut path = path.clone().into_os_string();
+            path.push(rest);
+            InputArg::Path(path.into())
+        }
+        InputArg::Url(url) => InputArg::Url(format!("{url}{rest}")),
     }
 }
 

@@ -9,6 +9,7 @@ mod explain;
 mod look;
 mod report;
 mod run;
+mod schedule;
 mod values;
 
 use std::collections::BTreeMap;

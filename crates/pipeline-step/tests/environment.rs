@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use fork_sign::SecretKey;
 use pipeline_step::environment::{
     EnvironmentDocument, FOREIGN, Origin, Problem, SETTINGS, VARIABLES, Variables, as_markdown,
     check, known_names,
@@ -100,6 +101,15 @@ fn these_are_right() {
     fs::write(&password, "secret\n").unwrap();
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     let password = password.to_str().unwrap().to_owned();
+    let key = place.path().join("key.pem");
+    let secret = SecretKey::from_seed(&[7; 32]).unwrap();
+    fs::write(&key, secret.to_pem().unwrap().as_bytes()).unwrap();
+    let key = key.to_str().unwrap().to_owned();
+    let shipped = |name: &str| {
+        let path = root().join("fixtures/small").join(name);
+        path.to_str().unwrap().to_owned()
+    };
+    let (prefork, network) = (shipped("prefork_config.json"), shipped("network.toml"));
     let digest = format!("docker.io/a/b@sha256:{}", "0a".repeat(32));
     for changes in [
         &[("VARIANT", "no-vesting")][..],
@@ -116,6 +126,27 @@ fn these_are_right() {
         ],
         &[("FORKPACK_IMAGE", &digest)],
         &[("CODENAMES", "Bookworm")],
+        // As the pipeline fills it.
+        &[("CODENAME", "Noble"), ("CODENAMES", "Noble")],
+        &[("CODENAME", "Bookworm")],
+        &[("PRECOMPUTED_FORK_BLOCK_PREFIX", "gs://b/devnet")],
+        &[
+            ("BLOCK_PREFIX", "./devnet"),
+            ("PRECOMPUTED_BLOCK_GS_PREFIX", "./devnet"),
+        ],
+        &[("SIGNING_KEY_FILE", &key)],
+        &[
+            ("PREFORK_CONFIG", &prefork),
+            ("NETWORK", &network),
+            ("FORK_SLOT", "958440"),
+            ("GENESIS_TIMESTAMP", "2026-09-03T18:00:00Z"),
+        ],
+        &[
+            ("PREFORK_CONFIG", &prefork),
+            ("NETWORK", &network),
+            ("UNSCHEDULED", "1"),
+            ("GENESIS_TIMESTAMP", "2026-09-05T18:00:00Z"),
+        ],
         &[("CODENAMES", "Noble"), ("CODENAME", "noble")],
         &store,
         &[
@@ -168,6 +199,18 @@ fn every_mistake_has_its_message() {
     let archive = format!("docker-archive:{missing}");
     let rootfs = format!("rootfs:{void}");
     let long = "1".repeat(5000);
+    let secret = SecretKey::from_seed(&[7; 32]).unwrap();
+    fs::write(path("key.pub"), secret.public().to_pem().unwrap()).unwrap();
+    let public_key = path("key.pub");
+    let shipped = |name: &str| {
+        let path = root().join("fixtures/small").join(name);
+        path.to_str().unwrap().to_owned()
+    };
+    let (prefork, block) = (shipped("prefork_config.json"), shipped("block.json"));
+    let fixture_network = shipped("network.toml");
+    fs::create_dir_all(path("arm/var/lib/dpkg")).unwrap();
+    fs::write(path("arm/var/lib/dpkg/arch"), "arm64\n").unwrap();
+    let rootfs_arm = format!("rootfs:{}", path("arm"));
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
     let cases: &[Case<'_>] = &[
         // What is required.
@@ -469,7 +512,7 @@ fn every_mistake_has_its_message() {
             "names a network file that is wrong",
         ),
         (&[("NETWORK", "./no.toml")], "NETWORK", "cannot be read"),
-        (&[("CODENAME", "Bookworm")], "CODENAME", "write bookworm"),
+        (&[("CODENAME", "deb12")], "CODENAME", "is not in lower case"),
         (&[("ARCHITECTURE", "AMD64")], "ARCHITECTURE", "write amd64"),
         (
             &[("BASE_IMAGE", "mina-daemon:4.0.0")],
@@ -552,12 +595,6 @@ fn every_mistake_has_its_message() {
             "the same as GENESIS_SLOT_DELTA, which is 60",
         ),
         (&[("CODENAMES", "Noble")], "CODENAMES", "set CODENAME=noble"),
-        // As the pipeline fills it.
-        (
-            &[("CODENAME", "Noble"), ("CODENAMES", "Noble")],
-            "CODENAME",
-            "write noble",
-        ),
         (
             &[("CODENAME", "Noble,Focal"), ("CODENAMES", "Noble,Focal")],
             "CODENAMES",
@@ -569,9 +606,67 @@ fn every_mistake_has_its_message() {
             "`pipeline-step generate --codenames bookworm,noble`",
         ),
         (
-            &[("PRECOMPUTED_FORK_BLOCK_PREFIX", "gs://b/devnet")],
-            "PRECOMPUTED_FORK_BLOCK_PREFIX",
-            "BLOCK_URL is not set",
+            &[("PRECOMPUTED_FORK_BLOCK_PREFIX", "ftp://b/devnet")],
+            "BLOCK_PREFIX",
+            "has a scheme that nothing here reads",
+        ),
+        (
+            &[("BLOCK_PREFIX", "/no/such/place/devnet")],
+            "BLOCK_PREFIX",
+            "in a directory that is not on this machine",
+        ),
+        // What is on this machine is looked into.
+        (
+            &[("SIGNING_KEY_FILE", &public_key)],
+            "SIGNING_KEY_FILE",
+            "nothing can be signed with: ",
+        ),
+        (
+            &[("SIGNING_KEY_FILE", &file)],
+            "SIGNING_KEY_FILE",
+            "nothing can be signed with: ",
+        ),
+        (
+            &[("PREFORK_CONFIG", &block)],
+            "PREFORK_CONFIG",
+            "is no runtime config",
+        ),
+        (
+            &[("PREFORK_CONFIG", &file)],
+            "PREFORK_CONFIG",
+            "is no runtime config",
+        ),
+        (
+            &[
+                ("PREFORK_CONFIG", &prefork),
+                ("NETWORK", &fixture_network),
+                ("FORK_SLOT", "958441"),
+            ],
+            "FORK_SLOT",
+            "contradicts the schedule, whose new genesis is slot 958440",
+        ),
+        (
+            &[
+                ("PREFORK_CONFIG", &prefork),
+                ("NETWORK", &fixture_network),
+                ("GENESIS_TIMESTAMP", "2026-09-03T18:03:00Z"),
+            ],
+            "GENESIS_TIMESTAMP",
+            "contradicts the schedule: ",
+        ),
+        (
+            &[
+                ("PREFORK_CONFIG", &prefork),
+                ("NETWORK", &fixture_network),
+                ("SLOT_CHAIN_END", "1"),
+            ],
+            "SLOT_CHAIN_END",
+            "contradicts the schedule: ",
+        ),
+        (
+            &[("BASE_IMAGE", &rootfs_arm)],
+            "BASE_IMAGE",
+            "names a root file system of arm64, and ARCHITECTURE is amd64",
         ),
         // Any value.
         (
@@ -644,6 +739,12 @@ fn old_names_are_taken_and_told() {
             "60",
             "60",
         ),
+        (
+            "BLOCK_PREFIX",
+            "PRECOMPUTED_FORK_BLOCK_PREFIX",
+            "gs://b/devnet",
+            "gs://b/devnet",
+        ),
     ];
     for (name, old_name, value, used) in cases {
         for filled in ["", value] {
@@ -657,6 +758,76 @@ fn old_names_are_taken_and_told() {
             assert_eq!(found.value, used);
             assert_eq!(found.from.as_deref(), Some(old_name));
         }
+    }
+}
+
+/// What today's users set, as the pipeline hands it on.
+#[test]
+fn the_usual_variables_of_today_pass() {
+    let environment = [
+        ("NETWORK", "Devnet"),
+        ("CODENAMES", "Bookworm"),
+        ("CONFIG_JSON_GZ_URL", "https://h/f.json.gz"),
+        ("FORKING_FROM_CONFIG_JSON", "https://h/d.json"),
+        ("GENESIS_TIMESTAMP", "2026-08-19T18:00:00Z"),
+        ("PRECOMPUTED_FORK_BLOCK_PREFIX", "gs://b/devnet"),
+        ("HARDFORK_GENESIS_SLOT_DELTA", "60"),
+        ("USE_ARTIFACTS_FROM_BUILDKITE_BUILD", "0199"),
+        ("MINA_LEDGER_S3_BUCKET", "s3://b"),
+        ("VERSION", "4.0.0-6850301"),
+        ("GIT_HASH", "68503010"),
+        ("SEED_LIST_URL", "https://h/seeds"),
+        ("BASE_IMAGE", "docker.io/a/b:{codename}"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pipeline = Pipeline::load(&root().join("pipeline/pipeline.yml")).unwrap();
+    let plan = pipeline.resolve(&environment.clone().into()).unwrap();
+    let given = environment.into_iter().chain(plan.environment);
+    let seen: Variables = given.map(|(name, value)| (name, value.into())).collect();
+    let document = check(&seen);
+    assert_eq!(document.problems, []);
+    let value = |name: &str| {
+        let mut used = document.variables.iter();
+        used.find(|used| used.name == name).unwrap().value.clone()
+    };
+    assert_eq!(value("CODENAME"), "bookworm");
+    assert_eq!(value("BLOCK_PREFIX"), "gs://b/devnet");
+    let notes = document.notes.join("\n");
+    assert!(
+        notes.contains("the fork block is fetched from BLOCK_PREFIX"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_prefix_that_finds_nothing_is_told() {
+    let prefix = ("BLOCK_PREFIX", "gs://b/devnet");
+    for (changes, needle) in [
+        (
+            &[prefix, ("BLOCK_URL", "https://h/b")][..],
+            "BLOCK_URL names the block",
+        ),
+        (
+            &[
+                prefix,
+                ("FORK_CONFIG_URL", ""),
+                ("CANDIDATE_STORE", "s3://b/p"),
+            ],
+            "CANDIDATE_STORE has the block",
+        ),
+        (
+            &[
+                prefix,
+                ("FORK_CONFIG_URL", ""),
+                ("REPLAYER_OUTPUT_URL", "https://h/r"),
+            ],
+            "nothing is compared with a precomputed block",
+        ),
+    ] {
+        let document = with(changes);
+        assert_eq!(document.problems, []);
+        let notes = document.notes.join("\n");
+        assert!(notes.contains(needle), "{notes}");
     }
 }
 

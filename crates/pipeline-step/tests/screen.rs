@@ -153,6 +153,24 @@ fn the_screen_is_as_published() {
     insta::assert_snapshot!("screen", text);
 }
 
+/// Two people who compare inputs of the chain id see all of each.
+#[test]
+fn inputs_of_the_chain_id_are_whole() {
+    let mut facts = facts();
+    let hash = "0123456789abcdef".repeat(4);
+    let input = ("genesis_constants_hash".to_owned(), hash.clone());
+    facts.chain_id.inputs.push(input);
+    let text = screen(&facts);
+    check_size(&text);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let place = lines
+        .iter()
+        .position(|line| *line == "genesis_constants_hash=");
+    assert_eq!(lines[place.unwrap() + 1], hash, "{text}");
+    assert!(text.contains("protocol_transaction_version=4"), "{text}");
+    assert!(!text.contains('…'), "{text}");
+}
+
 #[test]
 fn warnings_come_first() {
     let mut facts = facts();

@@ -126,6 +126,24 @@ fn optional_inputs_appear_only_when_given() {
         archive[0],
         "materialize-ledger candidate --network devnet --archive-uri postgresql://a@h/d --password-file /p --genesis-accounts g.json --state-hash 3N --prefork-config https://example.org/prefork.json --block b.json --staking-ledger s.json --output candidate"
     );
+    // Today's usual names, and today's spelling.
+    let today = lines(&[
+        ("CONFIG_JSON_GZ_URL", "f.json"),
+        ("PRECOMPUTED_FORK_BLOCK_PREFIX", "gs://b/devnet"),
+        ("CODENAMES", "Bookworm"),
+    ]);
+    assert_eq!(
+        today[0],
+        "dump-candidates import --network devnet --prefork-config https://example.org/prefork.json --fork-config f.json --block-prefix gs://b/devnet --output candidate"
+    );
+    assert!(today[3].contains(" --codename bookworm "), "{}", today[3]);
+    // Whoever names the block needs no prefix.
+    let named = lines(&[
+        ("FORK_CONFIG_URL", "f.json"),
+        ("BLOCK_URL", "b.json"),
+        ("BLOCK_PREFIX", "gs://b/devnet"),
+    ]);
+    assert!(!named[0].contains("prefix"), "{}", named[0]);
     let replayer = lines(&[("REPLAYER_OUTPUT_URL", "r.json"), ("BLOCK_URL", "b.json")]);
     assert_eq!(
         replayer[0],
@@ -219,6 +237,90 @@ fn all_are_valid_buildkite_pipelines() {
         );
     }
     assert!(files >= 5, "{files}");
+}
+
+/// What a step reads by the path in a variable, its container has: read-only, each at a place of its own,
+/// also when nothing is set.
+#[test]
+fn files_of_the_agent_are_mounted_where_they_are_read() {
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(root().join("pipeline")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file: yaml_serde::Value = yaml_serde::from_str(&text).unwrap();
+        let steps = file["steps"].as_sequence().unwrap();
+        for step in steps.iter().filter(|step| step.get("command").is_some()) {
+            let key = step["key"].as_str().unwrap();
+            let place = format!("{}: {key}", path.display());
+            let options = &step["plugins"][0]["docker#v5.13.0"];
+            let texts = |value: &yaml_serde::Value| -> Vec<String> {
+                let items = value.as_sequence().map_or(&[][..], |items| items);
+                items
+                    .iter()
+                    .map(|item| item.as_str().unwrap().to_owned())
+                    .collect()
+            };
+            let volumes = texts(&options["volumes"]);
+            let script = texts(&step["command"]).join("\n");
+            let words = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let mut names: Vec<String> = words
+                .filter(|word| word.ends_with("_FILE"))
+                .map(str::to_owned)
+                .collect();
+            let passed = texts(&options["environment"]);
+            names.extend(
+                passed
+                    .into_iter()
+                    .filter(|name| name == "GOOGLE_APPLICATION_CREDENTIALS"),
+            );
+            names.sort();
+            names.dedup();
+            for name in names {
+                let (begin, middle) = (format!("${{{name}"), format!(":${{{name}"));
+                let is_mount = |volume: &&String| {
+                    volume.starts_with(&begin)
+                        && volume.contains(&middle)
+                        && volume.ends_with(":ro")
+                };
+                assert_eq!(
+                    volumes.iter().filter(is_mount).count(),
+                    1,
+                    "{place}: {name}"
+                );
+                seen.push(format!("{key} {name}"));
+            }
+            let none = Environment::from(
+                ["RELEASE", "ARTIFACTS", "LOG_KEY_FILE"]
+                    .map(|name| (name.to_owned(), format!("/{name}"))),
+            );
+            let mut places: Vec<String> = volumes
+                .iter()
+                .map(|volume| {
+                    let volume = run_pipeline::interpolate(volume, &none).unwrap();
+                    volume.split(':').nth(1).unwrap().to_owned()
+                })
+                .collect();
+            let count = places.len();
+            places.sort();
+            places.dedup();
+            assert_eq!(places.len(), count, "{place}: {places:?}");
+        }
+    }
+    for expected in [
+        "import ARCHIVE_PASSWORD_FILE",
+        "import GOOGLE_APPLICATION_CREDENTIALS",
+        "verify-package GOOGLE_APPLICATION_CREDENTIALS",
+        "manifest SIGNING_KEY_FILE",
+        "candidates GOOGLE_APPLICATION_CREDENTIALS",
+        "promote EFFECTS_FILE",
+        "promote LOG_KEY_FILE",
+        "record APPROVER_KEY_FILE",
+    ] {
+        assert!(
+            seen.iter().any(|one| one == expected),
+            "{expected}: {seen:?}"
+        );
+    }
 }
 
 /// Only what may go away by itself is tried again: the workers' class for the environment, a lost or

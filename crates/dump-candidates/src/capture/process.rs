@@ -178,6 +178,7 @@ impl Processor<'_> {
             fork_config: Some(input(ANSWER_NAME)),
             replayer_output: None,
             block: Some(input(BLOCK_NAME)),
+            block_prefix: None,
             staged_ledger: None,
             staking_ledger: None,
             next_staking_ledger: None,

@@ -272,6 +272,7 @@ fn import(fixture: &Path, output: &Path) -> Candidate {
         fork_config: input("fork_config.json"),
         replayer_output: None,
         block: input("block.json"),
+        block_prefix: None,
         staged_ledger: None,
         staking_ledger: None,
         next_staking_ledger: None,

@@ -10,6 +10,7 @@ use super::Variables;
 use super::contract::{FOREIGN, Need, Variable, all, known_names};
 use super::look::{Wrong, shown, wrong};
 use super::report::{EnvironmentDocument, Origin, Problem, Used};
+use super::schedule;
 use super::values::{Around, era, network, value};
 
 /// Longest value taken, in bytes.
@@ -50,6 +51,8 @@ pub fn check(variables: &Variables) -> EnvironmentDocument {
     check.archive_only();
     let rule = check.rule();
     check.unscheduled();
+    check.block_prefix();
+    check.schedule();
     check.foreign();
     check.document(source, rule)
 }
@@ -130,6 +133,10 @@ impl Check {
     fn choose(&mut self, variable: &'static Variable) {
         let own = self.texts.get(variable.name).cloned();
         let mut chosen = own.clone().map(|value| (value, None));
+        if variable.name == "CODENAME" {
+            // Upstream writes `Bookworm`.
+            chosen = chosen.map(|(value, from)| (value.to_ascii_lowercase(), from));
+        }
         for old_name in variable.old_names {
             // A list is not a value; it has a rule of its own.
             let Some(old) = self
@@ -141,7 +148,8 @@ impl Check {
                 continue;
             };
             let same = |one: &str| match variable.name {
-                "NETWORK" => one.eq_ignore_ascii_case(&old),
+                // The steps have the case that they need.
+                "NETWORK" | "CODENAME" => one.eq_ignore_ascii_case(&old),
                 _ => one == old,
             };
             match &mut chosen {
@@ -202,7 +210,7 @@ impl Check {
             .collect();
         let codename = self.get("CODENAME").unwrap_or_default().to_owned();
         match names.as_slice() {
-            // The pipeline fills CODENAME from it as it is; that case matters is told there.
+            // The pipeline fills CODENAME from it as it is.
             [one] if *one == codename.to_ascii_lowercase() => {}
             [one] => {
                 let expected = format!("the same as CODENAME, which is {codename}");
@@ -241,7 +249,7 @@ impl Check {
             // A list that the pipeline took for a name has been told.
             if variable.name == "CODENAME"
                 && text.contains(',')
-                && self.texts.get("CODENAMES") == Some(&text)
+                && self.texts.get("CODENAME") == self.texts.get("CODENAMES")
             {
                 continue;
             }
@@ -493,29 +501,42 @@ impl Check {
         }
     }
 
+    /// Where the block is looked for, and that it is when somebody expects it.
+    fn block_prefix(&mut self) {
+        if self.get("BLOCK_PREFIX").is_none() {
+            return;
+        }
+        let note = if self.get("BLOCK_URL").is_some() {
+            "BLOCK_PREFIX is not used: BLOCK_URL names the block"
+        } else if self.get("FORK_CONFIG_URL").is_some() {
+            "the fork block is fetched from BLOCK_PREFIX, by the height and the state hash that the fork \
+             config claims"
+        } else if self.get("CANDIDATE_STORE").is_some() {
+            "BLOCK_PREFIX is not used: CANDIDATE_STORE has the block"
+        } else {
+            // Whoever gives it wants the fork point held against the block.
+            "BLOCK_PREFIX is not used, and nothing is compared with a precomputed block: only a fork \
+             config claims height and state hash; give the block with BLOCK_URL"
+        };
+        self.notes.push(note.to_owned());
+    }
+
+    /// The time of the new genesis, as far as it follows from what is on this machine.
+    fn schedule(&mut self) {
+        // What could not be read has been told.
+        if schedule::NAMES.iter().any(|name| self.has_problem(name)) {
+            return;
+        }
+        if let Some((variable, wrong)) = schedule::contradiction(|name| self.get(name)) {
+            let value = self.get(variable).map(str::to_owned);
+            self.problem(variable, value.as_deref(), wrong);
+        }
+    }
+
     /// What means nothing here.
     fn foreign(&mut self) {
         for foreign in &FOREIGN {
-            let Some(found) = self.texts.get(foreign.name).cloned() else {
-                continue;
-            };
-            let is_prefix = foreign.name.starts_with("PRECOMPUTED_");
-            let is_checked = self
-                .get("BLOCK_URL")
-                .or(self.get("CANDIDATE_STORE"))
-                .is_some();
-            if is_prefix && !is_checked {
-                // Whoever gives it wants the fork config held against the block.
-                self.problem(
-                    foreign.name,
-                    Some(&found),
-                    wrong(
-                        "names no block, and BLOCK_URL is not set: nothing would be compared with the block",
-                        "BLOCK_URL, the block's own address: <prefix>-<height>-<state hash>.json; \
-                         both stand in the fork config under proof.fork",
-                        "set BLOCK_URL, or leave the prefix empty to go without the block",
-                    ),
-                );
+            if !self.texts.contains_key(foreign.name) {
                 continue;
             }
             self.notes.push(format!(

@@ -54,7 +54,7 @@ pub struct Foreign {
 const INPUT: &str = "a path, file://, http://, https://, s3:// or gs://; plain, gzip or zstd";
 
 /// The contract.
-pub const VARIABLES: [Variable; 28] = [
+pub const VARIABLES: [Variable; 29] = [
     Variable {
         name: "NETWORK",
         old_names: &["NETWORK_NAME", "TESTNET_NAME"],
@@ -153,6 +153,18 @@ pub const VARIABLES: [Variable; 28] = [
         meaning: "the precomputed fork block; needed with the three ledgers, worth having with an export",
         form: INPUT,
         example: "gs://mina_network_block_data/devnet-478000-3NK4BpDSekaqsG6tx8Nse2zJchRft2JpnbvMiog55WCr5xJZaKeP.json",
+    },
+    Variable {
+        name: "BLOCK_PREFIX",
+        old_names: &[
+            "PRECOMPUTED_FORK_BLOCK_PREFIX",
+            "PRECOMPUTED_BLOCK_GS_PREFIX",
+        ],
+        need: Need::Optional,
+        default: None,
+        meaning: "where the precomputed fork block is, with FORK_CONFIG_URL and in place of BLOCK_URL: at PREFIX-HEIGHT-STATE_HASH.json, with the height and the state hash that the fork config claims",
+        form: "as BLOCK_URL, up to the height",
+        example: "gs://mina_network_block_data/devnet",
     },
     Variable {
         name: "STAGED_LEDGER_URL",
@@ -286,7 +298,7 @@ pub const VARIABLES: [Variable; 28] = [
         need: Need::Optional,
         default: Some("bookworm"),
         meaning: "codename of the distribution the package and image are for",
-        form: "lower-case letters; several: `pipeline-step generate --codenames`",
+        form: "letters, in any case; several: `pipeline-step generate --codenames`",
         example: "bookworm",
     },
     Variable {
@@ -341,15 +353,7 @@ pub const SETTINGS: [Variable; 3] = [
 ];
 
 /// What pipelines before this one knew.
-pub const FOREIGN: [Foreign; 7] = [
-    Foreign {
-        name: "PRECOMPUTED_FORK_BLOCK_PREFIX",
-        instead: "BLOCK_URL. A prefix names no block: the block is `<prefix>-<height>-<state hash>.json`, and both stand in the fork config only",
-    },
-    Foreign {
-        name: "PRECOMPUTED_BLOCK_GS_PREFIX",
-        instead: "BLOCK_URL. A prefix names no block: the block is `<prefix>-<height>-<state hash>.json`, and both stand in the fork config only",
-    },
+pub const FOREIGN: [Foreign; 5] = [
     Foreign {
         name: "USE_ARTIFACTS_FROM_BUILDKITE_BUILD",
         instead: "nothing. No daemon is built here; BASE_IMAGE names the image that has one",

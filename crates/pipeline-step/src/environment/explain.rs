@@ -128,8 +128,7 @@ pub fn as_markdown() -> String {
          `CODENAMES` is a list: one entry must be what `CODENAME` says (`Bookworm` is `bookworm`); for \
          several, upload what `pipeline-step generate --codenames` prints.\n\n\
          ## What means nothing here\n\n\
-         These are no error; a note says what takes their place. A prefix for precomputed blocks without \
-         `BLOCK_URL` is one, because the comparison with the block would not take place.\n\n\
+         These are no error; a note says what takes their place.\n\n\
          | variable | in its place |\n|---|---|\n",
     );
     for foreign in &FOREIGN {

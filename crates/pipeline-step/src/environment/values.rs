@@ -5,12 +5,23 @@ use std::path::Path;
 use fork_archive::ArchiveUri;
 use fork_daemon::StoreUrl;
 use fork_daemon::registry::ImageReference;
+use fork_genesis::block::Block;
+use fork_genesis::config::PreforkConfig;
 use fork_genesis::network::{Network, NetworkError};
 use fork_genesis::timestamp::{GenesisTimestamp, TimestampError};
 use fork_package::PackageVersion;
+use fork_sign::SecretKey;
 use fork_types::{Era, Fault, SlotSinceGenesis, SlotSinceHardFork, SlotSpan, StateHash};
 
+use fork_worker::InputArg;
+
 use super::look::{Wrong, directory, file, input, looks_like_a_key, wrong};
+
+/// Largest prefork config read, in bytes; the steps' own limit.
+const PREFORK_BYTES_MAX: u64 = 16 << 20;
+
+/// Largest key file read, in bytes.
+const KEY_BYTES_MAX: u64 = 64 << 10;
 
 /// Largest network file read, in bytes.
 const NETWORK_BYTES_MAX: u64 = 1 << 20;
@@ -48,14 +59,15 @@ pub(crate) fn value(name: &str, value: &str, around: &Around) -> Result<Option<S
         | "STAGED_LEDGER_URL"
         | "STAKING_LEDGER_URL"
         | "NEXT_STAKING_LEDGER_URL"
-        | "ARCHIVE_GENESIS_ACCOUNTS"
-        | "PREFORK_CONFIG" => input(value).map(|()| None),
+        | "ARCHIVE_GENESIS_ACCOUNTS" => input(value).map(|()| None),
+        "PREFORK_CONFIG" => prefork(value),
+        "BLOCK_PREFIX" => prefix(value, around),
         "UNVERIFIED_SOURCE" | "UNSCHEDULED" => switch(value),
         "GENESIS_TIMESTAMP" => timestamp(value),
         "VERSION" => version(value),
         "GIT_HASH" => git_hash(value),
         "SEED_LIST_URL" => seed_list(value),
-        "CODENAME" => lower_case(value, false, "bookworm"),
+        "CODENAME" => lower_case(&value.to_ascii_lowercase(), false, "bookworm"),
         "ARCHITECTURE" => lower_case(value, true, "amd64"),
         "BASE_IMAGE" => base_image(value, around),
         "SIGNING_KEY_FILE" => key_file(value, around),
@@ -317,7 +329,10 @@ fn base_image(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
             return Err(wrong(problem, forms, "name what to build on"));
         }
         "docker-archive" => return file(Path::new(path)).map(|()| None),
-        "rootfs" => return directory(Path::new(path)).map(|()| None),
+        "rootfs" => {
+            directory(Path::new(path))?;
+            return of_architecture(Path::new(path), around.architecture).map(|()| None);
+        }
         "oci" => {
             directory(Path::new(path))?;
             if !Path::new(path).join("index.json").is_file() {
@@ -354,6 +369,24 @@ fn base_image(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
     }))
 }
 
+/// Whether a root file system is of the architecture that the image is to have, where it says.
+fn of_architecture(root: &Path, architecture: &str) -> Result<(), Wrong> {
+    let known = fork_fs::read_limited(&root.join("var/lib/dpkg/arch"), 4096).unwrap_or_default();
+    let known = String::from_utf8_lossy(&known);
+    let names: Vec<&str> = known.split_whitespace().collect();
+    if names.is_empty() || names.contains(&architecture) {
+        return Ok(());
+    }
+    Err(wrong(
+        format!(
+            "names a root file system of {}, and ARCHITECTURE is {architecture}",
+            names.join(", ")
+        ),
+        "a base of the image's architecture",
+        "correct one of the two",
+    ))
+}
+
 fn key_file(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
     let expected = "the path of a file with a private key";
     if looks_like_a_key(value) {
@@ -372,7 +405,88 @@ fn key_file(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
                 .to_owned(),
         ));
     }
-    file(path).map(|()| None)
+    file(path)?;
+    let problem = match secret_key(path) {
+        None => return Ok(None),
+        Some(problem) => problem,
+    };
+    Err(wrong(
+        format!("names a file that nothing can be signed with: {problem}"),
+        "an ed25519 private key in PEM (PKCS#8)",
+        "name the private key; `sign-release keygen` makes one",
+    ))
+}
+
+/// Why a file is no key to sign with; `None` when it is one. Nothing of its content is in the answer, and
+/// what was read is overwritten.
+fn secret_key(path: &Path) -> Option<String> {
+    let mut bytes = match fork_fs::read_limited(path, KEY_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(_) => return Some("it is too large".to_owned()),
+    };
+    let read = SecretKey::from_pem(&bytes);
+    bytes.fill(0);
+    std::hint::black_box(&bytes);
+    read.err().map(|error| error.to_string())
+}
+
+/// A config of a chain, where it can be read here.
+fn prefork(value: &str) -> Result<Option<String>, Wrong> {
+    input(value)?;
+    let Some(Err(error)) = local_prefork(value) else {
+        return Ok(None);
+    };
+    let expected = "the runtime config (daemon.json) of the chain before the fork";
+    let problem = format!("is no runtime config: {error}");
+    let advice = "name the config that the old chain's nodes run with";
+    Err(wrong(problem, expected, advice))
+}
+
+/// The prefork config when it is a file here; `None` when it is elsewhere, or packed.
+pub(crate) fn local_prefork(value: &str) -> Option<Result<PreforkConfig, String>> {
+    let Ok(InputArg::Path(path)) = value.parse() else {
+        return None;
+    };
+    let bytes = fork_fs::read_limited(&path, PREFORK_BYTES_MAX).ok()?;
+    // gzip, and zstd.
+    if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return None;
+    }
+    let read = PreforkConfig::from_json(&bytes).map_err(|error| chain(&error));
+    // It is read leniently, and takes whatever has none of its members.
+    let is_block = |config: &PreforkConfig| {
+        config.genesis_timestamp.is_none() && Block::from_slice(&bytes).is_ok()
+    };
+    Some(match read {
+        Ok(config) if is_block(&config) => Err("it is a precomputed block".to_owned()),
+        read => read,
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The beginning of a block's name: a block of that name could be an input.
+fn prefix(value: &str, around: &Around) -> Result<Option<String>, Wrong> {
+    let expected = "a path or URL up to the height, as gs://mina_network_block_data/devnet";
+    match value.parse::<InputArg>() {
+        Ok(InputArg::Path(path)) => {
+            let parent = path.parent().filter(|path| !path.as_os_str().is_empty());
+            if around.has_agents || parent.is_none_or(Path::is_dir) {
+                return Ok(None);
+            }
+            let problem = "is a path in a directory that is not on this machine";
+            Err(wrong(problem, expected, "correct the path, or give a URL"))
+        }
+        _ => input(&format!("{value}-1-STATE_HASH.json")).map(|()| None),
+    }
 }
 
 fn step_image(value: &str) -> Result<Option<String>, Wrong> {

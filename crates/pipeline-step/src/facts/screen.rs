@@ -25,7 +25,7 @@ const WARNING_LINES_MIN: usize = 5;
 const WARNING_LINES_EACH: usize = 2;
 
 /// Most lines for the inputs of the chain id.
-const INPUT_LINES_MAX: usize = 4;
+const INPUT_LINES_MAX: usize = 6;
 
 struct Lines(Vec<String>);
 
@@ -110,6 +110,47 @@ fn warnings(facts: &FactsDocument, room: usize) -> Vec<String> {
     lines
 }
 
+/// The inputs of the chain id, which people compare: each of them whole, or left out and counted.
+fn inputs(facts: &FactsDocument) -> Vec<String> {
+    let indent = " ".repeat(NAME);
+    let room = WIDTH - NAME;
+    // What shares lines with others, and then what needs some of its own.
+    let mut short: Vec<String> = Vec::new();
+    let mut long: Vec<Vec<String>> = Vec::new();
+    for (name, value) in &facts.chain_id.inputs {
+        let text = format!("{name}={value}");
+        if text.chars().count() < room {
+            short.push(text);
+            continue;
+        }
+        let value: Vec<char> = value.chars().collect();
+        let parts = value
+            .chunks(room)
+            .map(|part| part.iter().collect::<String>());
+        let parts = std::iter::once(format!("{name}=")).chain(parts);
+        long.push(parts.map(|part| format!("{indent}{part}")).collect());
+    }
+    let mut lines = Vec::new();
+    if !short.is_empty() {
+        let text = wrapped(&short.join(", "), &indent, WIDTH);
+        lines.extend(text.lines().take(INPUT_LINES_MAX).map(str::to_owned));
+    }
+    let mut left_out = 0;
+    for own in long {
+        // One line stays for what is left out.
+        if left_out == 0 && lines.len() + own.len() < INPUT_LINES_MAX {
+            lines.extend(own);
+        } else {
+            left_out += 1;
+        }
+    }
+    if left_out > 0 {
+        let file = FactsDocument::FILE_NAME;
+        lines.push(format!("{indent}and {left_out} more in {file}"));
+    }
+    lines
+}
+
 /// All but the warnings; of what there are several, `shown` each.
 fn body(facts: &FactsDocument, shown: usize) -> Vec<String> {
     let mut lines = Lines(Vec::new());
@@ -181,15 +222,8 @@ fn body(facts: &FactsDocument, shown: usize) -> Vec<String> {
         "chain id",
         facts.chain_id.chain_id.as_deref().unwrap_or(unknown),
     );
-    let inputs: Vec<String> = facts
-        .chain_id
-        .inputs
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let inputs = wrapped(&inputs.join(", "), &" ".repeat(NAME), WIDTH);
-    for line in inputs.lines().take(INPUT_LINES_MAX) {
-        lines.0.push(clipped(line, WIDTH));
+    for line in inputs(facts) {
+        lines.0.push(clipped(&line, WIDTH));
     }
     for (index, report) in facts.verifications.iter().take(shown).enumerate() {
         let verdict = if report.failed.is_empty() {
