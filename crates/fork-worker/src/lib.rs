@@ -46,7 +46,7 @@ pub struct ReportingArgs {
     pub format: OutputFormat,
 
     /// Hide progress bars (they are hidden anyway when stderr is not a terminal)
-    #[arg(long, env = "FORKPACK_NO_PROGRESS")]
+    #[arg(long, env = "FORKPACK_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_progress: bool,
 
     /// Add what the run did to this file, as Markdown
