@@ -276,16 +276,21 @@ fn must_advance(view: &View<'_>, role: &str, what: &str, gap_max: Span) -> Check
         what == IncidentKind::Serious
     });
     let series = Series::of(start, view.layers(role).into_iter());
+    wrong.extend(series.conflicts());
+    if let Some((from, to)) = series.stalled() {
+        wrong.push(format!("it stood still from {from} to {to}"));
+    }
+    let next = if wrong.is_empty() {
+        "record the samples that are missing"
+    } else {
+        "retire the network"
+    };
     if series.count() < 2 {
         wrong.push("fewer than two samples".to_owned());
     } else {
         wrong.extend(series.gaps(start, view.now(), gap_max));
-        wrong.extend(series.conflicts());
     }
-    if let Some((from, to)) = series.stalled() {
-        wrong.push(format!("it stood still from {from} to {to}"));
-    }
-    none_of(wrong, &expected, "retire the network")
+    none_of(wrong, &expected, next)
 }
 
 fn lead_time(

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::decision::{GateResult, Outcome};
+use crate::policy::check::Check;
 use crate::policy::{Effect, WaiverNeed};
 use crate::state::{Fact, has_signed};
 use crate::statement::Waiver;
@@ -18,6 +19,16 @@ pub(super) fn apply(view: &View<'_>, gates: &mut [GateResult]) {
             || !blocks
             || !view.policy.waiver.gates.contains(&result.id)
         {
+            continue;
+        }
+        // What a rule could not find out, because the facts are missing or contradict each other, is
+        // nothing that anybody has agreed to.
+        let check = view.policy.gate(&result.id).map(|gate| &gate.check);
+        let finds = matches!(
+            check,
+            Some(Check::DenyClasses { .. } | Check::NoSkip {} | Check::SubsetOf { .. })
+        );
+        if finds && result.hits.is_empty() {
             continue;
         }
         let _ = view.take_used();

@@ -11,6 +11,7 @@ mod coverage;
 mod inputs;
 mod mina;
 mod mithril;
+mod noise;
 mod optimism;
 mod policies;
 mod record;

@@ -1,6 +1,7 @@
 //! The Splice SV bugfix process.
 
 mod checks;
+mod waived;
 
 use release_policy::Point::{Close, Enter, Exit};
 use release_policy::Verdict::{Allow, Deny, Pend};
