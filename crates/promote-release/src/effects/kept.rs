@@ -16,16 +16,17 @@ use crate::measure;
 /// What the result of an effect that is a file begins with.
 pub(super) const WROTE: &str = "wrote ";
 
-/// The actions that are done and that no later one has replaced: a branch is moved again and again.
+/// The actions that are done and that no later one has replaced or is about to: a branch is moved again
+/// and again.
 fn standing(release: &Release) -> Result<Vec<Planned>, PromoteError> {
     let planned = plan(&release.policy, &release.log, &release.store)
         .map_err(|source| release.state_error(source))?;
-    let done = planned.into_iter().filter(|one| one.done.is_some());
     let mut last: BTreeMap<(&'static str, String), Planned> = BTreeMap::new();
-    for one in done {
+    for one in planned {
         last.insert((name_of(one.executor), one.target.clone()), one);
     }
-    Ok(last.into_values().collect())
+    let all = last.into_values();
+    Ok(all.filter(|one| one.done.is_some()).collect())
 }
 
 /// The digest of the file that was written, where the effect is one.

@@ -1,7 +1,7 @@
 //! The page of a release in a real browser, with hostile texts in its record.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::place::Place;
@@ -43,6 +43,18 @@ fn a61_pages_of_releases_can_be_read_on_a_phone() {
     let Some(browser) = browser() else {
         return;
     };
+    let index = fs::read_to_string(place.path("pages/index.html")).unwrap();
+    assert!(index.contains("r1.html"), "the index leads to the release");
+    for (name, page, header) in [
+        ("the release", page, "rgb(9, 105, 218)"),
+        ("the index", index, "rgb(87, 96, 106)"),
+    ] {
+        shown(&place, &browser, (name, header), &page);
+    }
+}
+
+/// Measures a page in a frame of a phone's width.
+fn shown(place: &Place, browser: &Path, (name, header): (&str, &str), page: &str) {
     let framed = page.replace('&', "&amp;").replace('"', "&quot;");
     let html = format!(
         "<!doctype html><meta charset=utf-8><body style=\"margin:0\">\
@@ -76,10 +88,10 @@ fn a61_pages_of_releases_can_be_read_on_a_phone() {
     let shown = &rest[..100.min(rest.len())];
     // A scroll bar takes its part of the width; nothing is wider than the window.
     let scroll: u32 = rest[1..].split(',').next().unwrap().parse().unwrap();
-    assert!((300..=390).contains(&scroll), "{shown}");
+    assert!((300..=390).contains(&scroll), "{name}: {shown}");
     assert!(
-        shown.contains("rgb(9, 105, 218)"),
-        "the style was applied: {shown}"
+        shown.contains(header),
+        "{name}: the style was applied: {shown}"
     );
-    assert!(shown.contains(",false,0]"), "nothing ran: {shown}");
+    assert!(shown.contains(",false,0]"), "{name}: nothing ran: {shown}");
 }
