@@ -14,12 +14,13 @@ use fork_archive::{Archive, ArchiveUri, BlockChoice, Limits};
 use fork_bench::machine;
 use fork_bench::report::{Table, grouped, megabytes, seconds};
 use fork_bench::run::{self, Failure, WorkDir, say, sibling};
+use fork_genesis::protocol_state::{EpochData, VrfOutput};
 use fork_ledger::account::Account;
 use fork_ledger::batch::LeafHasher;
 use fork_ledger::json::write_account_json;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
-use fork_testkit::archive::{ArchiveSpec, archive};
-use fork_testkit::fixture::{Accounts, FixtureSpec, Mix};
+use fork_testkit::archive::{ArchiveSpec, Epochs, Parent, archive, network_file};
+use fork_testkit::fixture::{Accounts, FixtureSpec, Mix, Random};
 use fork_testkit::postgres::Server;
 use fork_types::{Amount, Era, FieldBytes, LedgerHash, Role, StateHash};
 use rayon::prelude::*;
@@ -59,6 +60,13 @@ const REQUIRED: Duration = Duration::from_secs(4 * 3600);
 
 /// Accounts made, hashed and written at a time.
 const BATCH_ACCOUNTS: u32 = 8192;
+
+/// Slots of an epoch, mainnet's, and from one block to the next.
+const SLOTS_PER_EPOCH: u32 = 7140;
+const SLOTS_PER_BLOCK: u32 = 2;
+
+/// Purpose of the random numbers.
+const PURPOSE: u64 = 300;
 
 const ERA: Era = Era::Berkeley;
 const DATABASE: &str = "archive";
@@ -181,6 +189,34 @@ fn measure(args: &Args) -> Result<String, Failure> {
         ]);
         work.discard(&output)?;
     }
+    say("candidate");
+    let network = network_file(ERA).replace(
+        "slots_per_epoch = 18",
+        &format!("slots_per_epoch = {SLOTS_PER_EPOCH}"),
+    );
+    let (stops, target) = (network.find("[stop]"), network.find("[target]"));
+    let (Some(stops), Some(target)) = (stops, target) else {
+        return Err("the network file has another form".into());
+    };
+    let network = format!("{}{}", &network[..stops], &network[target..]);
+    fork_fs::write_atomic(&work.path().join("network.toml"), network.as_bytes())?;
+    let output = work.path().join("candidate");
+    let begun = Instant::now();
+    let candidate = Command::new(sibling("materialize-ledger")?)
+        .args(["candidate", "--format", "json", "--archive-uri", &uri])
+        .args(["--state-hash", &tip, "--network"])
+        .arg(work.path().join("network.toml"))
+        .arg("--output")
+        .arg(&output)
+        .output()?;
+    let candidate_wall = begun.elapsed();
+    succeeded("candidate", &candidate)?;
+    let origins: Value = serde_json::from_slice(&fork_fs::read_limited(
+        &output.join("archive-candidate.json"),
+        1 << 20,
+    )?)?;
+    let epochs = Duration::from_millis(origins["milliseconds"]["epochs"].as_u64().unwrap_or(0));
+    let candidate_memory = origins["peak_memory_bytes"].as_u64().unwrap_or(0);
     Ok(format!(
         "## A ledger from an archive\n\n{}\n\n\
          `materialize-ledger staged` of the newest of {} blocks, {} account rows in all, {} accounts \
@@ -188,6 +224,9 @@ fn measure(args: &Args) -> Result<String, Failure> {
          default settings and without fsync, and the indexes that ship with an archive. The server's \
          own time is the execution time of `EXPLAIN (ANALYZE, TIMING OFF)` of the same query with the \
          settings of the worker, run just before. Load averages at the end: {}.\n\n{}\n\
+         `candidate` of the same block, with the staged ledger and both epoch ledgers (one list, the \
+         genesis ledger), took {} and {} in all; {} of it to read the epochs of all blocks and \
+         recompute their seeds.\n\n\
          `populate` wrote the SQL of the {} genesis accounts in {}, and psql ran it in {}.\n",
         machine::description(),
         grouped(args.blocks + 1),
@@ -195,6 +234,9 @@ fn measure(args: &Args) -> Result<String, Failure> {
         grouped(args.accounts),
         machine::load(),
         table.into_text(),
+        seconds(candidate_wall),
+        megabytes(candidate_memory),
+        seconds(epochs),
         grouped(args.accounts),
         seconds(written),
         seconds(populated),
@@ -288,17 +330,22 @@ impl World {
              EXECUTE format('TRUNCATE %I RESTART IDENTITY CASCADE', t.tablename); END LOOP; END $$;\n\
              INSERT INTO protocol_versions (transaction, network, patch) VALUES ({}, 0, 0);\n\
              INSERT INTO snarked_ledger_hashes (value) VALUES ('{}');\n\
-             INSERT INTO epoch_data (seed, ledger_hash_id) VALUES ('{}', 1);\n\
-             COPY blocks (id, state_hash, parent_id, parent_hash, snarked_ledger_hash_id, \
-               staking_epoch_data_id, next_epoch_data_id, total_currency, ledger_hash, height, \
-               global_slot_since_hard_fork, global_slot_since_genesis, protocol_version_id, \
-               \"timestamp\", chain_status) FROM stdin;",
+             COPY epoch_data (id, seed, ledger_hash_id, total_currency, start_checkpoint, \
+               lock_checkpoint, epoch_length) FROM stdin;",
             ERA.txn_version(),
             self.genesis,
-            fork_types::EpochSeed::new(FieldBytes::ZERO),
+        )?;
+        let epochs = self.write_epochs(args, out)?;
+        writeln!(
+            out,
+            "\\.\nCOPY blocks (id, state_hash, parent_id, parent_hash, last_vrf_output, \
+               snarked_ledger_hash_id, staking_epoch_data_id, next_epoch_data_id, \
+               total_currency, ledger_hash, height, \
+               global_slot_since_hard_fork, global_slot_since_genesis, protocol_version_id, \
+               \"timestamp\", chain_status) FROM stdin;",
         )?;
         let mut parent = state_hash(0);
-        for block in 0..=args.blocks {
+        for (block, (output, [staking, next])) in (0..=args.blocks).zip(epochs) {
             let state_hash = state_hash(block);
             let parent_id = if block == 0 {
                 "\\N".to_owned()
@@ -308,17 +355,58 @@ impl World {
             let root = if block == 0 { self.genesis } else { self.tip };
             writeln!(
                 out,
-                "{}\t{state_hash}\t{parent_id}\t{parent}\t1\t1\t1\t1000\t{root}\t{}\t{}\t{}\t1\t{}\t\
+                "{}\t{state_hash}\t{parent_id}\t{parent}\t{output}\t1\t{staking}\t{next}\t1000\t{root}\t{}\t{}\t{}\t1\t{}\t\
                  canonical",
                 block + 1,
                 block + 1,
-                2 * block,
-                2 * block,
+                SLOTS_PER_BLOCK * block,
+                SLOTS_PER_BLOCK * block,
                 1_717_545_600_000 + 360_000 * u64::from(block),
             )?;
             parent = state_hash;
         }
         writeln!(out, "\\.\nANALYZE;")
+    }
+
+    /// The epochs of all blocks, a row for each. Returns the VRF output and the two rows of each block.
+    fn write_epochs(
+        &self,
+        args: &Args,
+        out: &mut dyn Write,
+    ) -> std::io::Result<Vec<(VrfOutput, [u32; 2])>> {
+        let mut random = Random::new(1, PURPOSE, 0);
+        let row = |out: &mut dyn Write, id: u32, epoch: &EpochData| {
+            writeln!(
+                out,
+                "{id}\t{}\t1\t{}\t{}\t{}\t{}",
+                epoch.seed,
+                epoch.total_currency.nanomina(),
+                epoch.start_checkpoint,
+                epoch.lock_checkpoint,
+                epoch.epoch_length
+            )
+        };
+        let mut epochs = Epochs::of_genesis(self.genesis, &mut random);
+        row(out, 1, &epochs.staking)?;
+        row(out, 2, &epochs.next)?;
+        let mut staking = 1;
+        let mut rows = vec![(epochs.last_vrf_output, [1, 2])];
+        for block in 1..=args.blocks {
+            let (before, slot) = (SLOTS_PER_BLOCK * (block - 1), SLOTS_PER_BLOCK * block);
+            let parent = Parent {
+                state_hash: state_hash(block - 1),
+                slot: before,
+                // Nothing is snarked in this chain.
+                snarked: None,
+            };
+            epochs = epochs.of_child(parent, slot, SLOTS_PER_EPOCH, &mut random);
+            if slot / SLOTS_PER_EPOCH > before / SLOTS_PER_EPOCH {
+                staking = block + 1;
+            }
+            row(out, block + 2, &epochs.next)?;
+            rows.push((epochs.last_vrf_output, [staking, block + 2]));
+        }
+        Ok(rows)
     }
 
     /// What the later blocks do, as [`touched`] and [`last_touched`] have it.

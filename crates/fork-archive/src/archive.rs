@@ -138,22 +138,33 @@ impl Archive {
     }
 
     fn no_block(&mut self, choice: &BlockChoice) -> Result<ArchiveError, ArchiveError> {
-        let mut any = false;
+        if self.is_empty()? {
+            return Ok(self.empty());
+        }
+        let wanted = choice.to_string();
+        Ok(ArchiveErrorKind::NoBlock { wanted }.into())
+    }
+
+    /// Whether there is no block at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server does.
+    pub fn is_empty(&mut self) -> Result<bool, ArchiveError> {
+        let mut is_empty = true;
         let sql = "SELECT 1 FROM blocks LIMIT 1";
         self.client.query("look for blocks", sql, &[], &mut |_| {
-            any = true;
+            is_empty = false;
             Ok(())
         })?;
-        Ok(if any {
-            ArchiveErrorKind::NoBlock {
-                wanted: choice.to_string(),
-            }
-        } else {
-            ArchiveErrorKind::Empty {
-                database: self.database.clone(),
-            }
-        }
-        .into())
+        Ok(is_empty)
+    }
+
+    /// The error that there is none.
+    #[must_use]
+    pub fn empty(&self) -> ArchiveError {
+        let database = self.database.clone();
+        ArchiveErrorKind::Empty { database }.into()
     }
 
     /// Walks from a block to the genesis of its chain.
@@ -240,7 +251,10 @@ impl Archive {
     /// Fails when the server does.
     pub fn other_geneses(&mut self, genesis: &ArchiveBlock) -> Result<Vec<String>, ArchiveError> {
         let sql = "SELECT b.state_hash FROM blocks b \
-                   JOIN blocks g ON g.id = $1 AND g.protocol_version_id = b.protocol_version_id \
+                   JOIN blocks g ON g.id = $1 \
+                   JOIN protocol_versions v ON v.id = b.protocol_version_id \
+                   JOIN protocol_versions w \
+                     ON w.id = g.protocol_version_id AND w.transaction = v.transaction \
                    WHERE b.global_slot_since_hard_fork = 0 AND b.id <> g.id \
                    ORDER BY b.state_hash LIMIT 5";
         Ok(self

@@ -308,8 +308,35 @@ impl Client {
 
     fn send(&mut self) -> Result<(), ArchiveError> {
         let bytes = self.outgoing.split();
-        let sent = self.socket.write_all(&bytes);
-        sent.map_err(|source| self.lost(source))
+        match self.socket.write_all(&bytes) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(self.last_words().unwrap_or_else(|| self.lost(source))),
+        }
+    }
+
+    /// Why the server ended the connection: it says so before it closes, and what it said may still
+    /// wait here when something is sent to nobody.
+    fn last_words(&mut self) -> Option<ArchiveError> {
+        loop {
+            match self.receive() {
+                Ok(Message::ErrorResponse(body)) => {
+                    let (code, message) = server_error(&body);
+                    let server = self.server.clone();
+                    let what = "go on";
+                    return Some(
+                        ArchiveErrorKind::Refused {
+                            server,
+                            what,
+                            code,
+                            message,
+                        }
+                        .into(),
+                    );
+                }
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     fn lost(&self, source: io::Error) -> ArchiveError {
@@ -333,7 +360,8 @@ impl Drop for Client {
     fn drop(&mut self) {
         // Courtesy: the server would notice anyway.
         frontend::terminate(&mut self.outgoing);
-        let _ = self.send();
+        let bytes = self.outgoing.split();
+        let _ = self.socket.write_all(&bytes);
     }
 }
 

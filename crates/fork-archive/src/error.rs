@@ -239,6 +239,8 @@ impl Fault for ArchiveError {
                 // Connections, resources, limits, an operator's doing, the system; and missing rights.
                 Some("08" | "53" | "54" | "57" | "58" | "25" | "40") => Class::Environment,
                 Some("42") if code == "42501" => Class::Environment,
+                // There is no such database.
+                Some("3D") => Class::Usage,
                 _ => Class::BadInput,
             },
             ArchiveErrorKind::Protocol { .. }
@@ -281,6 +283,9 @@ impl Fault for ArchiveError {
             }
             ArchiveErrorKind::Refused { code, .. } if code == "42501" => {
                 "the user needs SELECT on the archive's tables, nothing more"
+            }
+            ArchiveErrorKind::Refused { code, .. } if code == "3D000" => {
+                "the URI ends with the name of the database; `psql -l` lists those that are there"
             }
             ArchiveErrorKind::Schema { .. } => {
                 "the layouts of Berkeley and Mesa are read; upgrade the schema, or name another database"

@@ -94,10 +94,7 @@ impl Archive {
         );
         let tips = ArchiveBlock::query_all(&mut self.client, &sql, &[])?;
         if tips.is_empty() {
-            return Err(ArchiveErrorKind::Empty {
-                database: self.database().to_owned(),
-            }
-            .into());
+            return Err(self.empty());
         }
         let ids: BTreeSet<i64> = tips.iter().map(|tip| tip.id).collect();
         // From each tip down to the first block below the slot, at most as far as is taken.

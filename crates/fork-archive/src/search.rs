@@ -31,7 +31,9 @@ pub struct SnarkedRange {
 }
 
 impl Archive {
-    /// Blocks with this staged ledger and of the protocol version of `like`, the lowest first.
+    /// Blocks with this staged ledger and of the transaction version of `like`, the lowest first. Roots of
+    /// different versions are never equal, and the other two numbers of a protocol version may change in
+    /// the middle of a chain.
     ///
     /// # Errors
     ///
@@ -42,11 +44,10 @@ impl Archive {
         like: &ArchiveBlock,
     ) -> Result<Vec<ArchiveBlock>, ArchiveError> {
         let sql = format!(
-            "{BLOCK_COLUMNS}WHERE b.ledger_hash = $1 AND b.protocol_version_id = \
-               (SELECT protocol_version_id FROM blocks WHERE id = $2) \
+            "{BLOCK_COLUMNS}WHERE b.ledger_hash = $1 AND v.transaction = $2 \
              ORDER BY b.height, b.state_hash LIMIT {SAME_LEDGER_MAX}"
         );
-        let parameters = [&*root.to_string(), &*like.id.to_string()];
+        let parameters = [&*root.to_string(), &*like.transaction_version.to_string()];
         ArchiveBlock::query_all(&mut self.client, &sql, &parameters)
     }
 

@@ -85,6 +85,9 @@ pub enum UriError {
     /// Not a URI.
     #[error("it is not well formed")]
     Malformed,
+    /// An `@` behind the host: the password has a character that ends it.
+    #[error("it has an @ behind the host, so a character of its password ends the host too early")]
+    Unescaped,
     /// No database.
     #[error("it names no database")]
     NoDatabase,
@@ -122,6 +125,7 @@ impl Fault for UriError {
         match self {
             Self::Scheme
             | Self::Malformed
+            | Self::Unescaped
             | Self::NoDatabase
             | Self::NoHost
             | Self::Parameter { .. }
@@ -138,6 +142,10 @@ impl Fault for UriError {
                 Self::TlsMode | Self::NoRootCertificates | Self::RootCertificates { .. } => {
                     "such as ?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, \
                      or the certificate of the authority that your provider names"
+                }
+                Self::Unescaped => {
+                    "in a password write / as %2F, @ as %40, ? as %3F, # as %23, or give it with \
+                     --password-file"
                 }
                 _ => {
                     "such as postgresql://USER@HOST:5432/archive, or \
@@ -167,6 +175,14 @@ impl ArchiveUri {
         let (before, after) = text.split_once("://").ok_or(UriError::Malformed)?;
         let authority_end = after.find(['/', '?']).unwrap_or(after.len());
         let (authority, path) = after.split_at(authority_end);
+        // No database of an archive has an @ in its name; a password often has one of / ? #.
+        let names = match path.strip_prefix('?') {
+            Some(query) => query,
+            None => path.split('?').next().unwrap_or_default(),
+        };
+        if names.contains('@') || authority.contains('#') {
+            return Err(UriError::Unescaped);
+        }
         let has_host = !authority.ends_with('@');
         let host = if has_host { "" } else { "localhost" };
         let url = Url::parse(&format!("{before}://{authority}{host}{path}"))
@@ -339,6 +355,9 @@ mod tests {
         for (text, error) in [
             ("mysql://h/d", UriError::Scheme),
             ("postgres://h", UriError::NoDatabase),
+            ("postgres://u:1234/5678@h/d", UriError::Unescaped),
+            ("postgres://u:1234?5678@h/d", UriError::Unescaped),
+            ("postgres://u:1234#5678@h/d", UriError::Unescaped),
             ("postgres:///d", UriError::NoHost),
             ("h/d", UriError::Malformed),
             (
@@ -367,6 +386,7 @@ mod tests {
             "hunter2",
             "postgres://u:hunter2@h/d?sslmode=hunter2",
             "postgres://u:hunter2@h:99999999/d",
+            "postgres://u:hunter2/@h/d",
         ] {
             let error = ArchiveUri::parse(text).unwrap_err();
             let shown = format!("{error} {error:?} {:?}", error.hint());

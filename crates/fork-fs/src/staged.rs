@@ -20,6 +20,8 @@ pub struct StagedDir {
     target: PathBuf,
     force: bool,
     committed: bool,
+    /// Directories above the target that were made for it, the deepest first.
+    made: Vec<PathBuf>,
 }
 
 impl StagedDir {
@@ -33,7 +35,12 @@ impl StagedDir {
         check_target(target, force)?;
         // `out/` and `out` are the same directory; the trailing slash would hide the name.
         let target: PathBuf = target.components().collect();
+        let mut made = Vec::new();
         if let Some(parent) = target.parent().filter(|path| !path.as_os_str().is_empty()) {
+            let missing = parent.ancestors().take_while(|ancestor| {
+                !ancestor.as_os_str().is_empty() && !crate::exists(ancestor)
+            });
+            made.extend(missing.map(Path::to_owned));
             crate::create_dir_all(parent)?;
         }
         let staging = beside(&target);
@@ -42,6 +49,7 @@ impl StagedDir {
             .and_then(|()| fs::set_permissions(&staging, Permissions::from_mode(0o755)));
         if let Err(source) = created {
             registry::forget(&staging);
+            remove_empty(&made);
             return Err(FsError::io(Operation::CreateDirectory, &target, source));
         }
         Ok(Self {
@@ -49,6 +57,7 @@ impl StagedDir {
             target,
             force,
             committed: false,
+            made,
         })
     }
 
@@ -112,6 +121,16 @@ impl Drop for StagedDir {
         if !self.committed {
             let _ = fs::remove_dir_all(&self.staging);
             registry::forget(&self.staging);
+            remove_empty(&self.made);
+        }
+    }
+}
+
+/// Removes directories in which nothing is, as far as that goes.
+fn remove_empty(directories: &[PathBuf]) {
+    for directory in directories {
+        if fs::remove_dir(directory).is_err() {
+            break;
         }
     }
 }
@@ -172,7 +191,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("a/out/");
         drop(StagedDir::create(&target, false).unwrap());
-        assert!(!target.exists());
+        // Nor a directory that was made on the way.
+        assert!(!root.path().join("a").exists());
         let staged = StagedDir::create(&target, false).unwrap();
         fs::write(staged.path().join("f"), b"x").unwrap();
         staged.commit().unwrap();

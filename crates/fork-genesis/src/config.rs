@@ -81,6 +81,9 @@ pub struct PreforkConfig {
     pub fork: Option<ForkPoint>,
     /// `ledger.hash`.
     pub ledger_hash: Option<LedgerHash>,
+    /// `epoch_data`: the staking and the next epoch the chain begins with; absent when they follow from
+    /// its genesis ledger.
+    pub epochs: Option<[PreforkEpoch; 2]>,
     /// The stop slots in `daemon`.
     pub stop: StopSlots,
     /// `daemon.txpool_max_size`.
@@ -89,9 +92,19 @@ pub struct PreforkConfig {
     pub warnings: Vec<String>,
 }
 
+/// An epoch of `epoch_data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreforkEpoch {
+    /// `seed`.
+    pub seed: EpochSeed,
+    /// `hash`: root of the ledger, where the config has it.
+    pub ledger_hash: Option<LedgerHash>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ConfigJson {
+    epoch_data: Option<EpochDataJson>,
     genesis: Option<GenesisJson>,
     proof: Option<ProofJson>,
     ledger: Option<LedgerJson>,
@@ -115,6 +128,30 @@ struct ProofJson {
     fork: Option<ForkPointJson>,
     block_window_duration_ms: Option<u64>,
     signature_kind: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct EpochDataJson {
+    staking: EpochJson,
+    next: Option<EpochJson>,
+}
+
+#[derive(Deserialize)]
+struct EpochJson {
+    seed: String,
+    hash: Option<String>,
+}
+
+impl EpochJson {
+    fn decode(&self, paths: [&'static str; 2]) -> Result<PreforkEpoch, ConfigError> {
+        let wrong = |path| move |source| ConfigError::Id { path, source };
+        let [seed, hash] = paths;
+        let ledger_hash = self.hash.as_ref().map(|text| text.parse()).transpose();
+        Ok(PreforkEpoch {
+            seed: self.seed.parse().map_err(wrong(seed))?,
+            ledger_hash: ledger_hash.map_err(wrong(hash))?,
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -177,7 +214,22 @@ impl PreforkConfig {
                 path: "ledger.hash",
                 source,
             })?;
+        let epochs = json
+            .epoch_data
+            .map(|epochs| {
+                let staking = epochs
+                    .staking
+                    .decode(["epoch_data.staking.seed", "epoch_data.staking.hash"])?;
+                // Without a next epoch it is the staking epoch.
+                let next = match epochs.next {
+                    Some(next) => next.decode(["epoch_data.next.seed", "epoch_data.next.hash"])?,
+                    None => staking,
+                };
+                Ok::<_, ConfigError>([staking, next])
+            })
+            .transpose()?;
         Ok(Self {
+            epochs,
             network_id: daemon.network_id,
             genesis_timestamp,
             k: genesis.k,

@@ -7,6 +7,7 @@
 //! - [`network`] is the description of a network: a file, never a default in code.
 //! - [`schedule`] turns stop slots into the new genesis slot and time, and back; [`timestamp`] has
 //!   the time formats.
+//! - [`epoch`] says how the epochs of a block, and their seeds, follow from its parent's.
 //! - [`candidate`] compares all of these with each other and reports every contradiction.
 //! - [`config`] reads the config of the old chain and writes the one of the new chain;
 //!   [`chain_id`] is the identifier that follows from it.
@@ -28,6 +29,7 @@ pub mod block;
 pub mod candidate;
 pub mod chain_id;
 pub mod config;
+pub mod epoch;
 pub mod fork_config;
 pub mod fork_point;
 pub mod import;

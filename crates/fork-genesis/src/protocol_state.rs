@@ -4,8 +4,12 @@
 //! precomputed blocks; sources are o1-labs/mina-rust `ledger/src/scan_state/protocol_state.rs` and
 //! MinaProtocol/mina `src/lib/mina_state/protocol_state.ml`.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use fork_ledger::packing::field_bytes;
 use fork_types::id::{
     CoinbaseStackData, CoinbaseStackHash, PendingCoinbaseAux, PendingCoinbaseHash,
@@ -250,6 +254,32 @@ impl VrfOutput {
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// A text that is no VRF output; what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not {0}")]
+pub struct VrfOutputError(pub(crate) &'static str);
+
+/// URL-safe base64 with padding, as blocks and archives write it.
+impl fmt::Display for VrfOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE.encode(self.0))
+    }
+}
+
+/// From URL-safe base64 with padding, as blocks and archives write it.
+impl FromStr for VrfOutput {
+    type Err = VrfOutputError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        URL_SAFE
+            .decode(text)
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .and_then(Self::new)
+            .ok_or(VrfOutputError("URL-safe base64 of 32 bytes below 2^253"))
     }
 }
 

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
 use std::io::Read;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use flate2::read::GzDecoder;
 use fork_genesis::block::{HashRule, NameCheck, parse_file_name};
 use fork_genesis::candidate::{ComputedLedger, Evidence, Import, compare};
+use fork_genesis::epoch::{EpochPoint, EpochRule};
 use fork_genesis::import::ImportError;
 use fork_genesis::{Block, Network, Schedule, ScheduleInput, fork_config};
 use fork_types::Role;
@@ -99,6 +101,51 @@ fn assert_is_mainnet(mainnet: &Network, block: &Block) {
     };
     assert_eq!(compare(&evidence(mainnet)).mismatches, []);
     assert_eq!(compare(&evidence(&devnet)).mismatches.len(), 4);
+}
+
+/// The epochs of every known block whose parent is known follow from the parent's, seeds included; and
+/// the lock checkpoint of blocks that change the seed is their parent.
+#[test]
+fn epochs_follow_from_the_parent() {
+    let Some(root) = shared("reference-data/blocks") else {
+        return;
+    };
+    let mut points = HashMap::new();
+    let mut locks = 0;
+    for directory in fs::read_dir(root).unwrap() {
+        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            let block = Block::from_slice(&bytes).unwrap();
+            let body = &block.protocol_state.body;
+            let consensus = &body.consensus_state;
+            let facts = block.facts();
+            let rule = EpochRule {
+                slots_per_epoch: body.constants.slots_per_epoch,
+                genesis_ledger_hash: body.blockchain_state.genesis_ledger_hash,
+            };
+            let point = EpochPoint {
+                state_hash: facts.state_hash,
+                slot: facts.slot_since_hard_fork,
+                snarked_ledger_hash: facts.snarked_ledger_hash,
+                last_vrf_output: consensus.last_vrf_output,
+                staking: consensus.staking_epoch_data.clone(),
+                next: consensus.next_epoch_data.clone(),
+            };
+            if point.slot.get() % rule.slots_per_epoch < rule.slots_per_epoch / 3 * 2 {
+                assert_eq!(point.next.lock_checkpoint, facts.previous_state_hash);
+                locks += 1;
+            }
+            points.insert(point.state_hash, (facts.previous_state_hash, rule, point));
+        }
+    }
+    let mut pairs = 0;
+    for (parent, rule, child) in points.values() {
+        if let Some((_, _, parent)) = points.get(parent) {
+            assert_eq!(rule.contradiction(parent, child), None);
+            pairs += 1;
+        }
+    }
+    assert_eq!((pairs, locks), (32, 39));
 }
 
 #[test]

@@ -6,8 +6,11 @@
 
 mod chain;
 mod commands;
+mod epochs;
 mod network;
 mod rows;
+
+use std::collections::HashMap;
 
 use fork_ledger::account::{Account, Timing};
 use fork_ledger::hash::hash_accounts;
@@ -16,9 +19,11 @@ use fork_ledger::verification_key::VkHashCache;
 use fork_types::{Amount, Era, LedgerHash, ReceiptChainHash, Role, StateHash};
 
 use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
+use network::SLOTS_PER_EPOCH;
 use rows::Rows;
 
 pub use chain::{BoundaryModel, ChainBlock, ChainModel, ChainSpec, chain};
+pub use epochs::{Epochs, Parent};
 pub use network::{GENESIS_SLOT_DELTA, SLOT_CHAIN_END, SLOT_TX_END, network_file, prefork_config};
 
 /// Purpose of the random numbers of an archive.
@@ -43,6 +48,8 @@ pub struct ArchiveSpec {
     pub era: Era,
     /// Tables of Mesa's width, whatever the era of the blocks.
     pub wide: bool,
+    /// Slots of an epoch, a multiple of three; there is a block in every third slot.
+    pub slots_per_epoch: u32,
     /// Heights below this one belong to a chain before a hard fork, with other accounts.
     pub genesis_height: u32,
 }
@@ -55,6 +62,7 @@ impl Default for ArchiveSpec {
             seed: 1,
             era: Era::Berkeley,
             wide: false,
+            slots_per_epoch: SLOTS_PER_EPOCH,
             genesis_height: 1,
         }
     }
@@ -113,6 +121,7 @@ pub fn archive(spec: &ArchiveSpec) -> Result<ArchiveModel, FixtureError> {
             spec.era.app_state_len()
         }),
         blocks: Vec::new(),
+        epochs: HashMap::new(),
     };
     maker.chain()?;
     let genesis = (0..spec.accounts).map(|index| maker.account(index));
@@ -133,6 +142,8 @@ struct Maker {
     state: Vec<Account>,
     rows: Rows,
     blocks: Vec<BlockModel>,
+    /// Slot and epochs of every block, by its row.
+    epochs: HashMap<u32, (u32, Epochs)>,
 }
 
 /// An account that a block sets, by leaf.
@@ -275,9 +286,29 @@ impl Maker {
             Some(blocks) if !before_fork => 3 * blocks,
             _ => slot,
         };
-        let seed = fork_types::EpochSeed::new(self.random.field());
-        self.rows
-            .block(&block, parent, [slot_since_fork, slot], self.spec.era, seed);
+        let before = parent.filter(|_| slot_since_fork > 0);
+        let before = before.and_then(|parent| Some((parent, self.epochs.get(&parent.id)?)));
+        let epochs = match before {
+            None => Epochs::of_genesis(block.ledger_hash, &mut self.random),
+            Some((parent, (parent_slot, epochs))) => {
+                let parent = Parent {
+                    state_hash: parent.state_hash,
+                    slot: *parent_slot,
+                    // A block's snarked ledger is its own: only the first is the genesis ledger.
+                    snarked: (*parent_slot > 0).then_some(parent.ledger_hash),
+                };
+                let slots_per_epoch = self.spec.slots_per_epoch;
+                epochs.of_child(parent, slot_since_fork, slots_per_epoch, &mut self.random)
+            }
+        };
+        self.rows.block(
+            &block,
+            parent,
+            [slot_since_fork, slot],
+            self.spec.era,
+            &epochs,
+        );
+        self.epochs.insert(block.id, (slot_since_fork, epochs));
         for (leaf, account) in changes {
             self.rows.account(block.id, *leaf, account);
         }

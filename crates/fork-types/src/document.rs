@@ -131,7 +131,7 @@ mod shard;
 
 pub use archive::{
     ArchiveBlocksDocument, ArchiveCandidateDocument, ArchiveLedgerDocument, ArchiveSource,
-    ArchivedBlock, ArchivedLedger, ArchivedPrefix, LedgerBlock, ListedArchiveBlock,
+    ArchivedBlock, ArchivedLedger, ArchivedPrefix, LedgerBlock, ListedArchiveBlock, ProvedEpochs,
 };
 
 pub use image::{ImageAttachment, ImageBase, ImageDocument};

@@ -103,7 +103,10 @@ pub(crate) fn refused(file: Option<OsString>, name: &str, message: &str) {
     let section = format!(
         "### {}: failed (usage, exit code 2)\n\n{}\n",
         escaped(name),
-        fenced(&shortened(message, TEXT_CHARS_MAX))
+        fenced(&shortened(
+            &print::without_passwords(message),
+            TEXT_CHARS_MAX
+        ))
     );
     append(Path::new(&file), &section);
 }
@@ -118,7 +121,7 @@ fn words(failed_to: &str, fault: &dyn Fault) -> String {
     if let Some(hint) = fault.hint() {
         let _ = write!(text, "\n\nhint: {hint}");
     }
-    text
+    print::without_passwords(&text).into_owned()
 }
 
 fn append(path: &Path, section: &str) {

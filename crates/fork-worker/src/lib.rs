@@ -262,7 +262,12 @@ fn run<W: Worker>(arguments: Vec<OsString>) -> u8 {
         Ok(worker) => worker,
         Err(error) => {
             // clap prints help and version to stdout with code 0, everything else to stderr.
-            let _ = error.print();
+            let plain = error.to_string();
+            if print::without_passwords(&plain) == plain {
+                let _ = error.print();
+            } else {
+                print::stderr(plain.trim_end());
+            }
             let code = u8::try_from(error.exit_code()).unwrap_or(Class::Usage.exit_code());
             if code != fork_types::fault::EXIT_DONE {
                 // There are no arguments to find the file in.

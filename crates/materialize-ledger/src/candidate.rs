@@ -1,5 +1,6 @@
 //! `materialize-ledger candidate`.
 
+mod facts;
 mod given;
 
 use std::fmt::Write as _;
@@ -7,11 +8,8 @@ use std::path::Path;
 
 use fork_archive::{Archive, ArchiveBlock, BlockChoice, Branch};
 use fork_fs::StagedDir;
-use fork_genesis::archive::{ArchiveFacts, ArchiveGenesis};
 use fork_genesis::candidate::{BY_ARCHIVE, ComputedLedger, compare};
-use fork_genesis::import::ImportedLedger;
 use fork_ledger::batch::{AccountBatch, ListReader};
-use fork_ledger::json::LedgerObjectMeta;
 use fork_types::document::{
     ArchiveCandidateDocument, ArchiveSource, ArchivedBlock, ArchivedLedger, Candidate,
     CandidateLedger, ClaimedRoot, EpochSeeds, FileRef, ForkBlock, Outcome, SourceRef,
@@ -21,10 +19,14 @@ use fork_worker::{Context, Input, InputArg, OutputArgs, ReportingArgs, Stages};
 
 use crate::archive::ArchiveArgs;
 use crate::compare::with_replayer;
+use crate::epochs::prove_epochs;
 use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::find::{Finder, Found};
 use crate::ledger::{Builder, Extras, Materialized};
+use crate::prove::Located;
 use crate::wanted::{NotFound, WantedError};
+pub(crate) use facts::facts;
+use facts::unknown_first;
 use given::Given;
 
 /// What `candidate` takes.
@@ -67,10 +69,11 @@ pub struct CandidateArgs {
     #[arg(long, value_name = "FILE")]
     pub replayer_output: Option<InputArg>,
 
-    /// Genesis accounts of the chain, for an archive that lacks them
+    /// Genesis accounts of the chain, for an archive that lacks them: an account list or dump, a
+    /// daemon's configuration, a ledger tarball, a migrated ledger or a candidate
     ///
-    /// The list is proved first: its root must be that of the chain's genesis block.
-    #[arg(long, value_name = "FILE")]
+    /// They are proved first: their root must be that of the chain's genesis block.
+    #[arg(long, value_name = "PATH")]
     pub genesis_accounts: Option<InputArg>,
 
     /// The archive.
@@ -92,6 +95,8 @@ struct Written {
     file: FileRef,
     accounts: u64,
     total: u128,
+    /// Accounts that are from the list of genesis accounts.
+    from_list: u64,
     origin: ArchivedLedger,
 }
 
@@ -162,23 +167,34 @@ impl CandidateArgs {
         let mut sources = Vec::new();
         let given = Given::read(self, staged.path(), context, &mut sources)?;
         let mut archive = self.archive.open()?;
-        let block = archive.block(&choice)?;
-        let era = archive.era(&block)?;
-        let branch = archive.branch(&block)?;
+        let at = Located::find(&mut archive, &choice)?;
+        let Located { block, era, branch } = &at;
+        let era = *era;
         stages.end("branch");
         // The cheap comparisons first: nobody wants to wait for ledgers of another network.
-        let facts = facts(&block, &branch);
+        let facts = facts(block, branch);
         let nothing = [ComputedLedger::default(); 3];
         compare(&given.evidence(&facts, nothing)).into_result()?;
+        let basis = given.epochs(branch.genesis.ledger_hash);
+        let (epochs, warning) = match prove_epochs(&mut archive, &at, &basis, context) {
+            Ok(epochs) => {
+                let warning = epochs.from_archive.then(|| unknown_first(branch));
+                (Some(epochs), warning)
+            }
+            // What the archive says of the block was just found to be what the block says, and the
+            // state hash proves that.
+            Err(error) => match error.kind() {
+                MaterializeErrorKind::Epochs(problem) if given.block.is_some() => {
+                    let warning = format!("{problem}; the block file proves its own");
+                    (None, Some(warning))
+                }
+                _ => return Err(error),
+            },
+        };
+        stages.end("epochs");
 
-        let ledgers = self.ledgers(
-            &mut archive,
-            &block,
-            &branch,
-            staged.path(),
-            context,
-            &mut sources,
-        )?;
+        let (ledgers, base) =
+            self.ledgers(&mut archive, &at, staged.path(), context, &mut sources)?;
         stages.end("ledgers");
         if let Some(file) = &self.replayer_output {
             let lists = ledgers
@@ -196,7 +212,8 @@ impl CandidateArgs {
                 .map(Amount::from_nanomina),
         });
         let evidence = given.evidence(&facts, computed);
-        let comparison = compare(&evidence).into_result()?;
+        let mut comparison = compare(&evidence).into_result()?;
+        comparison.warnings.extend(warning);
         let file = given.block.as_ref().map(|block| block.file.clone());
         let [staged_ledger, staking_ledger, next_staking_ledger] = &ledgers;
         let listed = |ledger: &Written, role: Role| CandidateLedger {
@@ -247,11 +264,14 @@ impl CandidateArgs {
             version: ArchiveCandidateDocument::version(),
             era,
             archive: archive_source(&archive),
-            block: archived_block(&block, &branch),
+            block: archived_block(block, branch),
             confirmations,
             staged_ledger: staged_ledger.origin.clone(),
             staking_ledger: staking_ledger.origin.clone(),
             next_staking_ledger: next_staking_ledger.origin.clone(),
+            epochs,
+            genesis_accounts: base,
+            accounts_from_list: staged_ledger.from_list,
             milliseconds: stages.into_milliseconds(),
             peak_memory_bytes: fork_worker::peak_memory_bytes(),
         };
@@ -265,13 +285,13 @@ impl CandidateArgs {
     fn ledgers(
         &self,
         archive: &mut Archive,
-        block: &ArchiveBlock,
-        branch: &Branch,
+        at: &Located,
         directory: &Path,
         context: &Context,
         sources: &mut Vec<SourceRef>,
-    ) -> Result<[Written; 3], MaterializeError> {
-        let era = archive.era(block)?;
+    ) -> Result<([Written; 3], Option<SourceRef>), MaterializeError> {
+        let Located { block, era, branch } = at;
+        let era = *era;
         let mut finder = Finder {
             archive,
             tip: block,
@@ -335,7 +355,12 @@ impl CandidateArgs {
             }
         }
         match <[Written; 2]>::try_from(found) {
-            Ok([staking, next]) => Ok([staged, staking, next]),
+            Ok([staking, next]) => {
+                let base = finder.proved.take();
+                let base = base.map(|(_, base)| base.source().clone());
+                sources.extend(base.clone());
+                Ok(([staged, staking, next], base))
+            }
             Err(_) => Err(WantedError::Missing { missing }.into()),
         }
     }
@@ -380,6 +405,25 @@ impl CandidateArgs {
         }
         let _ = writeln!(text, "staking seed  {}", candidate.seeds.staking);
         let _ = writeln!(text, "next seed     {}", candidate.seeds.next);
+        if let Some(epochs) = &origins.epochs {
+            let _ = writeln!(
+                text,
+                "epochs        follow from block to block, {} of them{}",
+                epochs.blocks,
+                if epochs.from_config {
+                    ", from the config the chain began with"
+                } else {
+                    ""
+                }
+            );
+        }
+        if let Some(source) = &origins.genesis_accounts {
+            let _ = writeln!(
+                text,
+                "from a list   {} accounts are as in {}",
+                origins.accounts_from_list, source.name
+            );
+        }
         let passed = candidate
             .checks
             .iter()
@@ -431,6 +475,7 @@ fn write(
         file: proved(&ledger, root)?,
         accounts: ledger.leaves,
         total: ledger.total,
+        from_list: ledger.from_list,
         origin: ArchivedLedger {
             root,
             accounts: ledger.leaves,
@@ -487,6 +532,7 @@ fn copy(
                 file: list.clone(),
                 accounts: ledger.leaves,
                 total: ledger.total,
+                from_list: 0,
                 origin: ArchivedLedger {
                     root,
                     accounts: ledger.leaves,
@@ -501,53 +547,9 @@ fn copy(
             file: name,
             role,
             accounts: ledger.leaves,
-            computed: computed.unwrap_or(root),
+            computed,
             expected: root,
         }
         .into()),
     }
-}
-
-/// What the archive says, in the form that is compared.
-fn facts(block: &ArchiveBlock, branch: &Branch) -> ArchiveFacts {
-    let ledger = |root| ImportedLedger {
-        accounts: 0,
-        claimed_root: Some(root),
-        meta: LedgerObjectMeta::default(),
-    };
-    ArchiveFacts {
-        state_hash: block.state_hash,
-        previous_state_hash: block.parent_hash,
-        blockchain_length: block.height,
-        global_slot_since_genesis: block.slot_since_genesis,
-        slot_since_hard_fork: block.slot_since_hard_fork,
-        timestamp_ms: block.timestamp_ms,
-        transaction_version: block.transaction_version,
-        snarked_ledger_hash: block.snarked_ledger_hash,
-        genesis: ArchiveGenesis {
-            state_hash: branch.genesis.state_hash,
-            ledger_hash: branch.genesis.ledger_hash,
-            timestamp_ms: branch.genesis.timestamp_ms,
-        },
-        staking_seed: block.staking_epoch.seed,
-        next_seed: block.next_epoch.seed,
-        staged: ledger(block.ledger_hash),
-        staking: ledger(block.staking_epoch.ledger_hash),
-        next: ledger(block.next_epoch.ledger_hash),
-        warnings: warnings(block, branch),
-    }
-}
-
-fn warnings(block: &ArchiveBlock, branch: &Branch) -> Vec<String> {
-    let undecided = branch.blocks - branch.canonical.min(branch.blocks);
-    if undecided == 0 {
-        return Vec::new();
-    }
-    vec![format!(
-        "the archive calls block {} {} and does not call {undecided} of the {} blocks of its branch \
-         canonical",
-        block.state_hash,
-        block.status.name(),
-        branch.blocks
-    )]
 }

@@ -187,6 +187,9 @@ pub enum MaterializeErrorKind {
     /// A ledger known by its root, or a candidate.
     #[error(transparent)]
     Wanted(#[from] crate::wanted::WantedError),
+    /// Epochs that do not follow from the blocks below.
+    #[error(transparent)]
+    Epochs(#[from] crate::epochs::EpochError),
     /// Another ledger that should be the same.
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
@@ -236,6 +239,7 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Input(error) => error.class(),
             MaterializeErrorKind::Base { source, .. } => source.class(),
             MaterializeErrorKind::Wanted(error) => error.class(),
+            MaterializeErrorKind::Epochs(error) => error.class(),
             MaterializeErrorKind::Compare(error) => error.class(),
             MaterializeErrorKind::Choice(error) => error.class(),
             MaterializeErrorKind::Output(error) => error.class(),
@@ -274,6 +278,7 @@ impl Fault for MaterializeError {
             MaterializeErrorKind::Base { source, .. }
             | MaterializeErrorKind::List { source, .. } => source.hint(),
             MaterializeErrorKind::Wanted(error) => error.hint(),
+            MaterializeErrorKind::Epochs(error) => error.hint(),
             MaterializeErrorKind::Compare(error) => error.hint(),
             MaterializeErrorKind::Choice(error) => error.hint(),
             MaterializeErrorKind::Output(error) => error.hint(),

@@ -12,9 +12,11 @@ use fork_types::{Era, LedgerHash, StateHash};
 use fork_worker::{Context, InputArg, Unit};
 
 use crate::base::{Base, GenesisAccounts};
+use crate::causes::{self, Suspect};
 use crate::error::{MaterializeError, MaterializeErrorKind};
 use crate::ledger::{Extras, Materialized, Picked, materialize_with};
 use crate::prefix::{Known, Prefixes};
+use crate::prove::{Located, no_genesis_accounts, wrong};
 use crate::wanted::{NotFound, WantedError};
 
 /// Blocks of a range that are taken apart. On test networks a range has 4 to 8; the blocks between
@@ -147,16 +149,31 @@ impl Finder<'_> {
         if is_inside || ledger.root == Some(block.ledger_hash) {
             return Ok(ledger);
         }
-        let genesis = self.archive.branch(&block)?.genesis;
-        if self.genesis_accounts.is_none() && self.archive.rows_of(&genesis)? == 0 {
-            return Err(MaterializeErrorKind::NoGenesisAccounts {
-                genesis: genesis.state_hash,
-                height: genesis.height,
-                state_hash: block.state_hash,
-            }
-            .into());
+        Err(self.explained(&block, &ledger)?)
+    }
+
+    /// The error that the staged ledger of a block is not what it says, with the reasons for it.
+    fn explained(
+        &mut self,
+        block: &ArchiveBlock,
+        ledger: &Materialized,
+    ) -> Result<MaterializeError, MaterializeError> {
+        let at = Located {
+            block: block.clone(),
+            era: self.archive.era(block)?,
+            branch: self.archive.branch(block)?,
+        };
+        if self.genesis_accounts.is_none() && self.archive.rows_of(&at.branch.genesis)? == 0 {
+            return Ok(no_genesis_accounts(&at));
         }
-        Err(broken(&block, ledger.root, block.ledger_hash))
+        let suspect = Suspect {
+            at: &at,
+            ledger,
+            base: self.proved.as_ref().map(|(_, base)| base),
+            context: self.context,
+        };
+        let causes = causes::find(self.archive, suspect)?;
+        Ok(wrong(block, ledger, causes))
     }
 
     /// The genesis accounts under a block, when they are from a list.
@@ -209,9 +226,11 @@ impl Finder<'_> {
             .progress("reading the ledger below", 0, Unit::Items);
         let ledger = materialize_with(self.archive, &start, extras, &progress)?;
         drop(progress);
-        let picked = match (ledger.root, ledger.picked) {
-            (Some(computed), Some(picked)) if computed == start.ledger_hash => picked,
-            _ => return Err(broken(&start, ledger.root, root)),
+        if ledger.root != Some(start.ledger_hash) {
+            return Err(self.explained(&start, &ledger)?);
+        }
+        let Some(picked) = ledger.picked else {
+            return Ok(None);
         };
         let mut changes = Vec::with_capacity(blocks.len());
         for block in &blocks {

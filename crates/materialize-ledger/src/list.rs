@@ -7,7 +7,7 @@ use fork_worker::{Context, ReportingArgs};
 
 use crate::archive::ArchiveArgs;
 use crate::candidate::archive_source;
-use crate::error::MaterializeError;
+use crate::error::{MaterializeError, MaterializeErrorKind};
 
 /// Blocks that are listed when nobody says how many.
 const LIMIT_DEFAULT: u32 = 50;
@@ -48,6 +48,9 @@ impl ListArgs {
         );
         let mut blocks = archive.list(heights, self.limit.saturating_add(1))?;
         bar.advance(blocks.len() as u64);
+        if blocks.is_empty() && archive.is_empty()? {
+            return Err(MaterializeErrorKind::Archive(archive.empty()).into());
+        }
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = blocks.len() > limit;
         blocks.truncate(limit);

@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fork_archive::{Archive, ArchiveBlock, ArchiveErrorKind, BlockChoice, ListedBlock, Window};
-use fork_genesis::network::Network;
+use fork_genesis::candidate::{ComputedLedger, Evidence, Import, compare};
+use fork_genesis::network::{Network, StopSlots};
 use fork_genesis::selection::rule::{StopSlotError, Wishes, rule};
 use fork_genesis::selection::{CONFIRMATIONS_DEFAULT, Outcome, StoredBlock, select};
 use fork_types::document::{
@@ -71,17 +72,29 @@ pub enum ChoiceError {
     #[error(transparent)]
     StopSlots(#[from] StopSlotError),
     /// No fork block yet.
-    #[error("there is no fork block yet: {}", .problems.join("; "))]
+    #[error("there is no fork block yet: {}", first_of(.problems))]
     Pending {
         /// Everything that is missing.
         problems: Vec<String>,
     },
     /// No fork block, and waiting does not help.
-    #[error("there is no fork block: {}", .problems.join("; "))]
+    #[error("there is no fork block: {}", first_of(.problems))]
     Refused {
         /// Everything that is in the way.
         problems: Vec<String>,
     },
+}
+
+/// Problems of a choice that fit into one message.
+const PROBLEMS_SHOWN: usize = 3;
+
+/// The first of what the table above has in full.
+fn first_of(problems: &[String]) -> String {
+    match problems {
+        [] => "the rule chooses none".to_owned(),
+        few if few.len() <= PROBLEMS_SHOWN => few.join("; "),
+        [first, more @ ..] => format!("{first}; {} more above", more.len()),
+    }
 }
 
 impl Fault for ChoiceError {
@@ -97,7 +110,8 @@ impl Fault for ChoiceError {
         let hint = match self {
             Self::StopSlots(_) => {
                 "find out what the network agreed on, and give it as --slot-tx-end and \
-                 --slot-chain-end"
+                 --slot-chain-end. Without stop slots there is no rule: `materialize-ledger list` \
+                 shows the blocks, and `candidate --state-hash` takes the one that people agreed on"
             }
             Self::Pending { .. } => "let the archive run on, and run the same command again later",
             Self::Refused { .. } => {
@@ -126,7 +140,19 @@ impl SelectArgs {
         // An archive runs with no stop slots of its own.
         let rule = rule(&wishes, &[], &network.stop).map_err(ChoiceError::from)?;
         let mut archive = self.archive.open()?;
-        let window = archive.window(rule.slot_tx_end.get())?;
+        let mut end = rule.slot_tx_end.get();
+        // The block that people agreed on may be below the end of transactions, and its confirmations
+        // count as well.
+        if let Some(wanted) = self.state_hash {
+            match archive.block(&BlockChoice::StateHash(wanted)) {
+                Ok(block) => end = end.min(block.slot_since_hard_fork.get()),
+                // The rule says that nobody knows it.
+                Err(error) if matches!(error.kind(), ArchiveErrorKind::NoBlock { .. }) => {}
+                Err(error) => return Err(MaterializeErrorKind::Archive(error).into()),
+            }
+        }
+        let window = archive.window(end)?;
+        belongs(&mut archive, &window, &network)?;
         let views = self.views(&archive, &window, &network, &rule);
         let stored = self.stored(&mut archive, &window)?;
         let selection = select(&network.name, &rule, &views, &stored, self.state_hash);
@@ -216,13 +242,13 @@ impl SelectArgs {
             stored.push(storable(block, unusable));
         }
         let known: BTreeSet<StateHash> = stored.iter().map(|block| block.state_hash).collect();
+        // One that no tip stands on is in no window.
         if let Some(wanted) = self.state_hash.filter(|wanted| !known.contains(wanted)) {
             match archive.block(&BlockChoice::StateHash(wanted)) {
                 Ok(block) => {
                     let unusable = unusable(archive, &block)?;
                     stored.push(storable(&block, unusable));
                 }
-                // The rule says that nobody knows it.
                 Err(error) if matches!(error.kind(), ArchiveErrorKind::NoBlock { .. }) => {}
                 Err(error) => return Err(MaterializeErrorKind::Archive(error).into()),
             }
@@ -238,6 +264,40 @@ fn storable(block: &ArchiveBlock, unusable: Option<String>) -> StoredBlock {
         slot_since_hard_fork: Some(block.slot_since_hard_fork),
         unusable,
     }
+}
+
+/// Refuses an archive of another network: a rule applied to another chain chooses a block all the same.
+/// A tip that reaches no genesis says nothing about its chain, and is not chosen.
+fn belongs(
+    archive: &mut Archive,
+    window: &Window,
+    network: &Network,
+) -> Result<(), MaterializeError> {
+    // The tip may be beyond the stop slots; the rule has them.
+    let mut network = network.clone();
+    network.stop = StopSlots::default();
+    for tip in &window.tips {
+        let branch = match archive.branch(tip) {
+            Ok(branch) => branch,
+            Err(error) if matches!(error.kind(), ArchiveErrorKind::Branch { .. }) => continue,
+            Err(error) => return Err(MaterializeErrorKind::Archive(error).into()),
+        };
+        let facts = crate::candidate::facts(tip, &branch);
+        let evidence = Evidence {
+            network: &network,
+            block: None,
+            block_problems: &[],
+            expected_state_hashes: &[],
+            expected_lengths: &[],
+            import: Some(Import::Archive(&facts)),
+            computed: [ComputedLedger::default(); 3],
+            expected_roots: [None, None, None],
+            prefork: None,
+            schedule: None,
+        };
+        compare(&evidence).into_result()?;
+    }
+    Ok(())
 }
 
 /// Why no ledger can be read at this block.

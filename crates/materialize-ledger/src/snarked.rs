@@ -31,8 +31,9 @@ pub struct SnarkedArgs {
     #[arg(long, value_name = "N")]
     pub height: Option<u32>,
 
-    /// Genesis accounts of the chain, for an archive that lacks them
-    #[arg(long, value_name = "FILE")]
+    /// Genesis accounts of the chain, for an archive that lacks them: an account list or dump, a
+    /// daemon's configuration, a ledger tarball, a migrated ledger or a candidate
+    #[arg(long, value_name = "PATH")]
     pub genesis_accounts: Option<InputArg>,
 
     /// Compare the ledger with this one, account by account: an account list or a dump

@@ -130,7 +130,8 @@ pub enum WantedError {
     },
     /// A ledger from a file is another one.
     #[error(
-        "the {accounts} accounts of {file} hash to {computed}, and the {role} ledger of the fork block is {expected}"
+        "the {accounts} accounts of {file} {}, and the {role} ledger of the fork block is {expected}",
+        .computed.map_or_else(|| "have no root".to_owned(), |root| format!("hash to {root}"))
     )]
     OtherFile {
         /// The file.
@@ -140,7 +141,7 @@ pub enum WantedError {
         /// Its accounts.
         accounts: u64,
         /// Their root.
-        computed: LedgerHash,
+        computed: Option<LedgerHash>,
         /// The root it must have.
         expected: LedgerHash,
     },

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use fork_types::{Amount, FieldBytes, IdError, SlotSinceGenesis, SlotSinceHardFork};
 
 use super::error::BlockError;
@@ -16,6 +14,7 @@ use super::wire::{
 use crate::protocol_state::{
     BlockchainState, Body, ConsensusState, Constants, EpochData, FeeExcess, LedgerProofStatement,
     LocalState, ProtocolState, Registers, SUB_WINDOWS, Sign, Signed, StagedLedgerHash, VrfOutput,
+    VrfOutputError,
 };
 use crate::text::shown;
 
@@ -324,12 +323,8 @@ fn densities(path: &Path<'_>, items: Vec<Digits>) -> Result<[u32; SUB_WINDOWS]> 
 /// A text that decodes to 38 bytes is a base58check payload re-encoded by a third-party tool, not
 /// something to take 32 bytes of.
 fn vrf_output(path: &Path<'_>, text: String) -> Result<VrfOutput> {
-    URL_SAFE
-        .decode(&text)
-        .ok()
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .and_then(VrfOutput::new)
-        .ok_or_else(|| path.malformed(&text, "URL-safe base64 of 32 bytes below 2^253"))
+    text.parse()
+        .map_err(|error: VrfOutputError| path.malformed(&text, error.0))
 }
 
 fn epoch(path: &Path<'_>, json: EpochDataJson) -> Result<EpochData> {

@@ -1,7 +1,5 @@
 //! From the values of a block to its JSON, in the member names and notations daemons write.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use fork_types::FieldBytes;
 
 use super::wire::{
@@ -124,7 +122,7 @@ fn consensus(state: &ConsensusState) -> ConsensusStateJson {
         epoch_count: Some(digits(state.epoch_count)),
         min_window_density: Some(digits(state.min_window_density)),
         sub_window_densities: Some(state.sub_window_densities.iter().map(digits).collect()),
-        last_vrf_output: Some(URL_SAFE.encode(state.last_vrf_output.bytes())),
+        last_vrf_output: Some(state.last_vrf_output.to_string()),
         total_currency: Some(digits(state.total_currency.nanomina())),
         curr_global_slot_since_hard_fork: Some(SlotJson {
             slot_number: Some(digits(state.slot_since_hard_fork)),

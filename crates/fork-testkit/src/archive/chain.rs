@@ -4,17 +4,18 @@
 mod making;
 
 use fork_genesis::block::{Block, SyntheticBlock};
-use fork_genesis::protocol_state::{Constants, EpochData};
+use fork_genesis::protocol_state::Constants;
 use fork_ledger::account::{Account, Timing, Vesting};
 use fork_ledger::hash::hash_accounts;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
 use fork_ledger::verification_key::VkHashCache;
 use fork_types::{
-    Amount, EpochSeed, Era, LedgerHash, PublicKey, Role, SlotSinceGenesis, SlotSinceHardFork,
-    SlotSpan, StateHash, TokenId,
+    Amount, Era, LedgerHash, PublicKey, Role, SlotSinceGenesis, SlotSinceHardFork, SlotSpan,
+    StateHash, TokenId,
 };
 
 use super::commands::{BlockRow, Ledger, Transaction, schema};
+use super::epochs::{Epochs, Parent};
 use super::rows::{GENESIS_MS, Rows, SLOT_MS};
 use crate::fixture::{Accounts, FixtureError, FixtureSpec, Random};
 
@@ -119,10 +120,8 @@ pub struct ChainBlock {
     pub ledger_hash: LedgerHash,
     /// Root of its snarked ledger.
     pub snarked: LedgerHash,
-    /// Root of its staking and of its next epoch ledger.
-    pub epochs: [LedgerHash; 2],
-    /// Seeds of these epochs.
-    pub seeds: [EpochSeed; 2],
+    /// Its staking and its next epoch.
+    pub epochs: Epochs,
     /// Commands in it.
     pub commands: u32,
     /// The precomputed block, which gives the state hash; empty for the genesis.
@@ -252,7 +251,7 @@ impl Maker {
 
     fn chain(&mut self) -> Result<(), FixtureError> {
         let root = self.root(&self.state.clone())?;
-        let seeds = [0, 1].map(|_| EpochSeed::new(self.random.field()));
+        let epochs = Epochs::of_genesis(root, &mut self.random);
         let mut tip = ChainBlock {
             id: self.rows.next_block(),
             state_hash: StateHash::new(self.random.field()),
@@ -262,8 +261,7 @@ impl Maker {
             status: "canonical",
             ledger_hash: root,
             snarked: root,
-            epochs: [root; 2],
-            seeds,
+            epochs,
             commands: 0,
             json: Vec::new(),
         };
@@ -325,7 +323,7 @@ impl Maker {
         let (touched, created) = (ledger.touched, ledger.created);
         self.state = state;
         let ledger_hash = self.root(&self.state.clone())?;
-        let [staking, next] = self.epochs(parent, slot);
+        let epochs = self.epochs(parent, slot);
         let is_command =
             |one: &&Transaction| matches!(one, Transaction::Signed(..) | Transaction::Zkapp { .. });
         let mut block = ChainBlock {
@@ -337,8 +335,7 @@ impl Maker {
             status,
             ledger_hash,
             snarked: self.snarked(height),
-            epochs: [staking.1, next.1],
-            seeds: [staking.0, next.0],
+            epochs,
             commands: count(first.iter().chain(second).filter(is_command).count()),
             json: Vec::new(),
         };
@@ -387,14 +384,6 @@ impl Maker {
     /// The block as its producer would write it.
     fn precomputed(&self, block: &ChainBlock) -> Result<Block, FixtureError> {
         let genesis = &self.blocks[0];
-        let epoch = |place: usize| EpochData {
-            ledger_hash: block.epochs[place],
-            total_currency: Amount::ZERO,
-            seed: block.seeds[place],
-            start_checkpoint: genesis.state_hash,
-            lock_checkpoint: genesis.state_hash,
-            epoch_length: 1,
-        };
         SyntheticBlock {
             previous_state_hash: block.parent_hash,
             genesis_state_hash: genesis.state_hash,
@@ -413,13 +402,18 @@ impl Maker {
                 delta: 0,
                 genesis_state_timestamp_ms: GENESIS_MS,
             },
-            staking_epoch: epoch(0),
-            next_epoch: epoch(1),
+            staking_epoch: block.epochs.staking.clone(),
+            next_epoch: block.epochs.next.clone(),
             total_currency: Amount::ZERO,
             block_creator: self.payers[0],
             transaction_version: self.spec.era.txn_version(),
         }
         .build()
+        .map(|mut built| {
+            let consensus = &mut built.protocol_state.body.consensus_state;
+            consensus.last_vrf_output = block.epochs.last_vrf_output;
+            built
+        })
         .ok_or(FixtureError::Chain {
             what: "the slots of a block do not fit",
         })
@@ -434,31 +428,20 @@ impl Maker {
             .map_or(self.blocks[0].snarked, |boundary| boundary.root)
     }
 
-    /// Seed and root of the two epochs, as the protocol takes them over from the parent.
-    fn epochs(&mut self, parent: &ChainBlock, slot: u32) -> [(EpochSeed, LedgerHash); 2] {
-        let epoch = |slot: u32| slot / (SLOTS_PER_BLOCK * self.spec.epoch_blocks);
-        if epoch(slot) == epoch(parent.slot) {
-            let [staking, next] = parent.epochs;
-            // The seed changes with every block.
-            return [
-                (parent.seeds[0], staking),
-                (EpochSeed::new(self.random.field()), next),
-            ];
-        }
+    /// The two epochs of a child of `parent`.
+    fn epochs(&mut self, parent: &ChainBlock, slot: u32) -> Epochs {
         let genesis = self.blocks[0].ledger_hash;
-        let next = match parent.snarked == genesis {
-            true => parent.epochs[1],
-            false => parent.snarked,
+        let of = Parent {
+            state_hash: parent.state_hash,
+            slot: parent.slot,
+            snarked: (parent.snarked != genesis).then_some(parent.snarked),
         };
-        [
-            (parent.seeds[1], parent.epochs[1]),
-            (EpochSeed::new(self.random.field()), next),
-        ]
+        let slots_per_epoch = SLOTS_PER_BLOCK * self.spec.epoch_blocks;
+        let random = &mut self.random;
+        parent.epochs.of_child(of, slot, slots_per_epoch, random)
     }
 
     fn write(&mut self, block: &ChainBlock, parent: Option<&ChainBlock>) {
-        let [staking, next] =
-            [0, 1].map(|place| (block.seeds[place].to_string(), block.epochs[place]));
         let total: u64 = self
             .state
             .iter()
@@ -475,7 +458,7 @@ impl Maker {
             ledger_hash: block.ledger_hash,
             snarked: block.snarked,
             total,
-            epochs: [staking, next],
+            epochs: &block.epochs,
             era: self.spec.era,
         });
     }

@@ -10,6 +10,7 @@ use fork_types::{
     Amount, Era, LedgerHash, Memo, PublicKey, ReceiptChainHash, SlotSinceGenesis, TokenId,
 };
 
+use super::epochs::Epochs;
 use super::rows::{GENESIS_MS, Rows, SCHEMA, SLOT_MS, or_null, quoted};
 use crate::fixture::Random;
 
@@ -243,8 +244,7 @@ pub(super) struct BlockRow<'a> {
     pub(super) ledger_hash: LedgerHash,
     pub(super) snarked: LedgerHash,
     pub(super) total: u64,
-    /// Seed and root of the staking and of the next epoch.
-    pub(super) epochs: [(String, LedgerHash); 2],
+    pub(super) epochs: &'a Epochs,
     pub(super) era: Era,
 }
 
@@ -254,10 +254,8 @@ impl Rows {
         let version = self.id("protocol_versions", &version);
         let snarked = quoted(&block.snarked.to_string());
         let snarked = self.id("snarked_ledger_hashes", &snarked);
-        let [staking, next] = block.epochs.clone().map(|(seed, root)| {
-            let root = self.id("snarked_ledger_hashes", &quoted(&root.to_string()));
-            self.id("epoch_data", &format!("{}, {root}", quoted(&seed)))
-        });
+        let [staking, next] = self.epochs(block.epochs);
+        let output = block.epochs.last_vrf_output;
         let (parent_id, parent_hash) = match &block.parent {
             Some((id, hash)) => (id.to_string(), hash.clone()),
             None => ("NULL".to_owned(), block.state_hash.clone()),
@@ -265,8 +263,8 @@ impl Rows {
         let [since_fork, since_genesis] = block.slots;
         let time = GENESIS_MS + u64::from(since_genesis) * SLOT_MS;
         let values = format!(
-            "{}, {}, {parent_id}, {}, {snarked}, {staking}, {next}, '{}', {}, {}, {since_fork}, \
-             {since_genesis}, {version}, '{time}', '{}'",
+            "{}, {}, {parent_id}, {}, '{output}', {snarked}, {staking}, {next}, '{}', {}, {}, \
+             {since_fork}, {since_genesis}, {version}, '{time}', '{}'",
             block.id,
             quoted(&block.state_hash),
             quoted(&parent_hash),

@@ -7,9 +7,10 @@ use fork_ledger::account::{Account, Auth, Permissions, Timing, Zkapp};
 use fork_ledger::json::field_to_decimal;
 use fork_ledger::json::write::auth_word;
 use fork_ledger::packing::field_bytes;
-use fork_types::{EpochSeed, Era, FieldBytes, PublicKey, TokenId};
+use fork_types::{Era, FieldBytes, PublicKey, TokenId};
 
 use super::BlockModel;
+use super::epochs::Epochs;
 
 /// The tables, with the elements of a zkApp's state left open.
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
@@ -78,20 +79,20 @@ impl Rows {
         parent: Option<BlockModel>,
         [since_fork, since_genesis]: [u32; 2],
         era: Era,
-        seed: EpochSeed,
+        epochs: &Epochs,
     ) {
         let version = self.id("protocol_versions", &format!("{}, 0, 0", era.txn_version()));
         let ledger = quoted(&block.ledger_hash.to_string());
         let snarked = self.id("snarked_ledger_hashes", &ledger);
-        let epoch = format!("{}, {snarked}", quoted(&seed.to_string()));
-        let epoch = self.id("epoch_data", &epoch);
+        let [staking, next] = self.epochs(epochs);
+        let output = epochs.last_vrf_output;
         let parent_id = parent.map_or("NULL".to_owned(), |parent| parent.id.to_string());
         // A first block has a parent that nobody has.
         let parent_hash = parent.map_or(block.state_hash, |parent| parent.state_hash);
         let time = GENESIS_MS + u64::from(since_genesis) * SLOT_MS;
         let values = format!(
-            "{}, {}, {parent_id}, {}, {snarked}, {epoch}, {epoch}, '1000', {ledger}, {}, \
-             {since_fork}, {since_genesis}, {version}, '{time}', '{}'",
+            "{}, {}, {parent_id}, {}, '{output}', {snarked}, {staking}, {next}, '1000', {ledger}, \
+             {}, {since_fork}, {since_genesis}, {version}, '{time}', '{}'",
             block.id,
             quoted(&block.state_hash.to_string()),
             quoted(&parent_hash.to_string()),

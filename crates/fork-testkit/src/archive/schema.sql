@@ -36,9 +36,11 @@ CREATE TABLE zkapp_accounts (id serial PRIMARY KEY, app_state_id int NOT NULL,
 CREATE TABLE protocol_versions (id serial PRIMARY KEY, transaction int NOT NULL,
   network int NOT NULL, patch int NOT NULL);
 CREATE TABLE snarked_ledger_hashes (id serial PRIMARY KEY, value text NOT NULL UNIQUE);
-CREATE TABLE epoch_data (id serial PRIMARY KEY, seed text NOT NULL, ledger_hash_id int NOT NULL);
+CREATE TABLE epoch_data (id serial PRIMARY KEY, seed text NOT NULL, ledger_hash_id int NOT NULL,
+  total_currency text NOT NULL, start_checkpoint text NOT NULL, lock_checkpoint text NOT NULL,
+  epoch_length bigint NOT NULL);
 CREATE TABLE blocks (id serial PRIMARY KEY, state_hash text NOT NULL UNIQUE, parent_id int,
-  parent_hash text NOT NULL, snarked_ledger_hash_id int NOT NULL,
+  parent_hash text NOT NULL, last_vrf_output text NOT NULL, snarked_ledger_hash_id int NOT NULL,
   staking_epoch_data_id int NOT NULL, next_epoch_data_id int NOT NULL,
   total_currency text NOT NULL, ledger_hash text NOT NULL, height bigint NOT NULL,
   global_slot_since_hard_fork bigint NOT NULL, global_slot_since_genesis bigint NOT NULL,

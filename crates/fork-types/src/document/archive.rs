@@ -78,6 +78,16 @@ pub struct ArchiveCandidateDocument {
     pub staking_ledger: ArchivedLedger,
     /// Where the next ledger comes from.
     pub next_staking_ledger: ArchivedLedger,
+    /// How far the epochs' seeds and ledgers were proved from block to block; absent when they
+    /// contradicted each other and the block itself proved them. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<ProvedEpochs>,
+    /// The list that genesis accounts are from, for an archive that lacks them. Version 1 had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_accounts: Option<SourceRef>,
+    /// Accounts of the staged ledger that are from that list.
+    #[serde(default)]
+    pub accounts_from_list: u64,
     /// Milliseconds of each stage.
     pub milliseconds: BTreeMap<String, u64>,
     /// Most memory the process had, in bytes, where the system says it.
@@ -87,9 +97,21 @@ pub struct ArchiveCandidateDocument {
 document!(
     ArchiveCandidateDocument,
     "forkpack.archive-candidate",
-    1,
+    2,
     "archive-candidate.json"
 );
+
+/// The epochs of a branch, each block's compared with its parent's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvedEpochs {
+    /// Blocks compared, the chain's first one included.
+    pub blocks: u32,
+    /// Whether the first block's epochs are those of a config of the chain.
+    pub from_config: bool,
+    /// Whether the first block's seeds are what the archive says, because nothing else says them.
+    pub from_archive: bool,
+}
 
 /// A ledger of a candidate, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,9 @@ use fork_ledger::json::MissingDelegate;
 use fork_ledger::migrate::Rule;
 use fork_store::{StoreExaminer, StoreReader};
 use fork_types::Era;
-use fork_types::document::{Candidate, Document, LedgerDocument, SlotMeaning, SourceRef};
+use fork_types::document::{
+    ArchiveLedgerDocument, Candidate, Document, LedgerDocument, SlotMeaning, SourceRef,
+};
 use fork_worker::{Context, Input, InputArg};
 
 use super::{Base, KIND, Prover, config};
@@ -80,12 +82,23 @@ impl Form {
         Ok(Self::Tarball(tarball))
     }
 
-    /// A candidate, or what `migrate-ledger` wrote.
+    /// A candidate, or what `migrate-ledger` or `materialize-ledger staged` wrote.
     fn of_directory(directory: &Path, era: Era) -> Result<Self, MaterializeError> {
         if fork_fs::exists(&directory.join(LedgerDocument::FILE_NAME)) {
             let (document, _) = fork_fs::read_document::<LedgerDocument>(directory)?;
             let tarball = fork_fs::child(directory, &document.tarball.file.name)?;
             return Ok(Self::Tarball(tarball));
+        }
+        if fork_fs::exists(&directory.join(ArchiveLedgerDocument::FILE_NAME)) {
+            let (document, _) = fork_fs::read_document::<ArchiveLedgerDocument>(directory)?;
+            let list = fork_fs::child(directory, &document.file.name)?;
+            return Ok(Self::List(InputArg::Path(list)));
+        }
+        if !fork_fs::exists(&directory.join(Candidate::FILE_NAME)) {
+            return Err(unusable(
+                &InputArg::Path(directory.to_owned()),
+                "is a directory with none of candidate.json, ledger.json and archive-ledger.json",
+            ));
         }
         let (candidate, _) = fork_fs::read_document::<Candidate>(directory)?;
         let list = fork_fs::child(directory, &candidate.staged_ledger.file.name)?;

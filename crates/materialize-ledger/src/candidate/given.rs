@@ -9,11 +9,12 @@ use fork_genesis::candidate::{ComputedLedger, Evidence, Expected, Import};
 use fork_genesis::config::PreforkConfig;
 use fork_genesis::network::Network;
 use fork_genesis::schedule::Schedule;
-use fork_types::StateHash;
 use fork_types::document::{FileRef, SourceRef};
+use fork_types::{EpochSeed, FieldBytes, LedgerHash, StateHash};
 use fork_worker::{Context, Input, InputArg};
 
 use super::CandidateArgs;
+use crate::epochs::{EpochBasis, FirstEpochs};
 use crate::error::{MaterializeError, MaterializeErrorKind};
 
 /// Name of the block in a candidate directory.
@@ -103,6 +104,30 @@ impl Given {
             expected_roots: [None, None, None],
             prefork: self.prefork.as_ref(),
             schedule: self.schedule.as_ref(),
+        }
+    }
+}
+
+impl Given {
+    /// What the epochs of the chain's first block are by the config it began with. A chain that began
+    /// without epochs of its own has those of its genesis ledger.
+    pub(super) fn epochs(&self, genesis_ledger: LedgerHash) -> EpochBasis {
+        let first = self.prefork.as_ref().and_then(|prefork| {
+            let zero = EpochSeed::new(FieldBytes::ZERO);
+            match prefork.epochs {
+                Some([staking, next]) => Some(FirstEpochs {
+                    seeds: [staking.seed, next.seed],
+                    ledgers: [staking.ledger_hash, next.ledger_hash],
+                }),
+                None => prefork.fork.is_none().then_some(FirstEpochs {
+                    seeds: [zero; 2],
+                    ledgers: [Some(genesis_ledger); 2],
+                }),
+            }
+        });
+        EpochBasis {
+            slots_per_epoch: self.network.chain.slots_per_epoch,
+            first,
         }
     }
 }

@@ -194,7 +194,7 @@ fn two_genesis_blocks() {
         &database,
         &format!(
             "INSERT INTO blocks SELECT 1000, '{other}', parent_id, parent_hash, \
-             snarked_ledger_hash_id, staking_epoch_data_id, next_epoch_data_id, total_currency, \
+             last_vrf_output, snarked_ledger_hash_id, staking_epoch_data_id, next_epoch_data_id, total_currency, \
              ledger_hash, height, global_slot_since_hard_fork, global_slot_since_genesis, \
              protocol_version_id, \"timestamp\", 'orphaned' FROM blocks WHERE id = 1; \
              UPDATE accounts_accessed SET block_id = 1000 WHERE block_id = 1 AND ledger_index = 7"

@@ -70,7 +70,7 @@ fn lists() {
         assert_eq!(listed.snarked_ledger_hash, block.snarked);
         assert_eq!(
             [listed.staking_ledger_hash, listed.next_ledger_hash],
-            block.epochs
+            block.epochs.ledgers()
         );
         assert_eq!(
             listed.confirmations,
@@ -216,6 +216,24 @@ fn the_rule_chooses() {
             .iter()
             .any(|one| one.contains("the rule points at"))
     );
+    // One far below the end of transactions has its confirmations all the same.
+    let low = model.blocks.iter().find(|block| block.height == 4).unwrap();
+    let (code, document, text) = select(&["--state-hash", &low.state_hash.to_string()]);
+    assert_eq!(code, 0, "{text}");
+    let chosen = document.unwrap().chosen.unwrap();
+    assert_eq!(
+        (chosen.state_hash, chosen.confirmations),
+        (low.state_hash, 26)
+    );
+    // A chain of another network is not judged by this one's rule.
+    let (code, output) = asked(
+        "select",
+        &uri,
+        &[&["--network", "mainnet"][..], &STOP].concat(),
+    );
+    assert_eq!(code, 4, "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains("genesis state hash of the chain"), "{text}");
     let (code, _, text) = select(&[
         "--state-hash",
         "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x",
@@ -270,7 +288,15 @@ fn ties_and_missing_numbers() {
     std::fs::write(&network, without).unwrap();
     let (code, output) = asked("select", &uri, &["--network", &network]);
     assert_eq!(code, 2, "{}", said(&output));
+    assert!(
+        said(&output).contains("candidate --state-hash"),
+        "{}",
+        said(&output)
+    );
     execute(&database, "TRUNCATE blocks");
+    let (code, output) = asked("list", &uri, &[]);
+    assert_eq!(code, 3, "{}", said(&output));
+    assert!(said(&output).contains("has no blocks"), "{}", said(&output));
     let (code, output) = asked("select", &uri, &arguments);
     assert_eq!(code, 3, "{}", said(&output));
     assert!(said(&output).contains("has no blocks"), "{}", said(&output));

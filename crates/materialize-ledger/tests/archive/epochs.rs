@@ -153,8 +153,11 @@ fn candidates_of_every_block() {
         assert_eq!(candidate.fork_block.state_hash, block.state_hash);
         assert_eq!(candidate.fork_block.blockchain_length, block.height);
         assert!(!candidate.fork_block.state_hash_recomputed);
-        assert_eq!([candidate.seeds.staking, candidate.seeds.next], block.seeds);
-        let [staking, next] = block.epochs;
+        assert_eq!(
+            [candidate.seeds.staking, candidate.seeds.next],
+            block.epochs.seeds()
+        );
+        let [staking, next] = block.epochs.ledgers();
         for (ledger, origin, root) in [
             (
                 &candidate.staged_ledger,

@@ -22,7 +22,7 @@ fn layouts_and_blocks_that_are_not_there() {
     staged(&uri, &["--height", "1"]).fails(5, "no archive");
     execute(&empty, "CREATE TABLE blocks (id int, state_hash text)");
     staged(&uri, &["--height", "1"]).fails(5, "first mainnet");
-    staged(&server().uri("nowhere"), &["--height", "1"]).fails(5, "does not exist");
+    staged(&server().uri("nowhere"), &["--height", "1"]).fails(2, "does not exist");
 
     let (database, model) = generated(&ArchiveSpec {
         seed: 21,

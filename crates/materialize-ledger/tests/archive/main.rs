@@ -19,6 +19,7 @@ mod epochs;
 mod errors;
 mod every_row;
 mod generated;
+mod history;
 mod populate;
 mod reference;
 mod support;

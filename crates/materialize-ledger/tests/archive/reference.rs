@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use fork_archive::{Archive, ArchiveUri, Limits};
+use fork_archive::{Archive, ArchiveUri, BlockChoice, Limits};
+use fork_types::{EpochSeed, FieldBytes};
 use fork_worker::{Context, OutputFormat};
+use materialize_ledger::{EpochBasis, FirstEpochs, Located, prove_epochs};
 
 use crate::support::{
     connect, create, execute, fresh, have_server, load_dump, reference_dumps, server, staged,
@@ -96,4 +98,37 @@ fn the_transactions_of_real_networks() {
     }
     eprintln!("blocks, accounts, equal, equal but for the receipt chain: {sums:?}");
     assert!(sums[2] > 100, "{sums:?}");
+}
+
+/// The seeds of every block of real networks are the hashes of the VRF outputs of the blocks below it,
+/// and whatever else an epoch has follows from the parent.
+#[test]
+fn the_epochs_of_real_networks() {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
+        return;
+    };
+    let mut proved = 0;
+    for (file, blocks) in DUMPS {
+        let database = loaded(&dumps, file);
+        let uri = ArchiveUri::parse(&server().uri(&database)).unwrap();
+        let mut archive = Archive::open(&uri, &Limits::default()).unwrap();
+        let context = Context::quiet(OutputFormat::Json);
+        let listed = archive.list((0, u32::MAX), 1000).unwrap();
+        assert_eq!(listed.len(), blocks);
+        for one in &listed {
+            let choice = BlockChoice::StateHash(one.block.state_hash);
+            let at = Located::find(&mut archive, &choice).unwrap();
+            let basis = EpochBasis {
+                slots_per_epoch: 7140,
+                first: Some(FirstEpochs {
+                    seeds: [EpochSeed::new(FieldBytes::ZERO); 2],
+                    ledgers: [Some(at.branch.genesis.ledger_hash); 2],
+                }),
+            };
+            let epochs = prove_epochs(&mut archive, &at, &basis, &context).unwrap();
+            assert_eq!(epochs.blocks, at.branch.blocks, "{file}");
+            proved += 1;
+        }
+    }
+    assert_eq!(proved, 73);
 }
