@@ -331,7 +331,7 @@ impl<'a> View<'a> {
         all.into_iter().rfind(|one| one.event == event)
     }
 
-    /// Approvals of this item and verdict, once enough keys of the role have given one each, be it in
+    /// Approvals of this item and verdict, once it is the last word of enough keys of the role, be it in
     /// one statement or in several.
     pub(crate) fn approval(
         &self,
@@ -339,28 +339,49 @@ impl<'a> View<'a> {
         item: &str,
         verdict: &str,
     ) -> Result<&'a Approval, (usize, u32)> {
+        self.said(role, item, verdict, false)
+    }
+
+    /// The same of what was said once and cannot be taken back.
+    pub(crate) fn ever_said(
+        &self,
+        role: &str,
+        item: &str,
+        verdict: &str,
+    ) -> Result<&'a Approval, (usize, u32)> {
+        self.said(role, item, verdict, true)
+    }
+
+    fn said(
+        &self,
+        role: &str,
+        item: &str,
+        verdict: &str,
+        for_ever: bool,
+    ) -> Result<&'a Approval, (usize, u32)> {
         let Some(rules) = self.policy.roles.get(role) else {
             return Err((0, 1));
         };
-        let mut keys: BTreeSet<&KeyId> = BTreeSet::new();
-        let mut last = None;
+        let mut words: BTreeMap<&KeyId, (&'a Fact<'a>, &'a Approval)> = BTreeMap::new();
         for fact in self.facts() {
-            if let Predicate::Approval(approval) = &fact.evidence.predicate
-                && approval.item == item
-                && approval.verdict == verdict
-            {
-                let signed = rules.keys.intersection(&fact.evidence.signers);
-                let before = keys.len();
-                keys.extend(signed);
-                if keys.len() > before {
-                    self.mark(fact);
-                    last = Some(approval);
-                }
+            let Predicate::Approval(approval) = &fact.evidence.predicate else {
+                continue;
+            };
+            if approval.item != item || (for_ever && approval.verdict != verdict) {
+                continue;
+            }
+            for key in rules.keys.intersection(&fact.evidence.signers) {
+                words.insert(key, (fact, approval));
             }
         }
+        words.retain(|_, (_, approval)| approval.verdict == verdict);
+        for (fact, _) in words.values() {
+            self.mark(fact);
+        }
+        let last = words.values().max_by_key(|(fact, _)| fact.seq);
         match last {
-            Some(approval) if keys.len() >= rules.threshold as usize => Ok(approval),
-            _ => Err((keys.len(), rules.threshold)),
+            Some((_, approval)) if words.len() >= rules.threshold as usize => Ok(approval),
+            _ => Err((words.len(), rules.threshold)),
         }
     }
 

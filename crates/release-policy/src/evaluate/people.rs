@@ -130,7 +130,7 @@ fn submitted_before(view: &View<'_>, role: &str) -> Checked {
 fn verdict(view: &View<'_>, role: &str, verdict: &[String]) -> Checked {
     let (good, bad) = (verdict[0].as_str(), verdict[1].as_str());
     let expected = format!("the candidate to be {good}");
-    let rejection = view.approval(role, "qualification", bad);
+    let rejection = view.ever_said(role, "qualification", bad);
     if let (Err(_), Some(what)) = (&rejection, candidate::rejected(view)) {
         return Err(unmet(expected, what, "make the next candidate"));
     }

@@ -2,7 +2,7 @@
 
 use release_policy::Outcome;
 use release_policy::Point::{Enter, Exit};
-use release_policy::Verdict::{Allow, Deny};
+use release_policy::Verdict::{Allow, Deny, Pend};
 use serde_json::json;
 
 use super::{late, planned};
@@ -250,4 +250,24 @@ fn h10_an_unplanned_fork_needs_its_replay_in_four_hours() {
     w.with_file("replay", "ledgers");
     w.with_file("capture", "kind = \"unplanned\"\n[replayer]\nstarted = \"2026-04-30T20:00:00Z\"\nended = \"2026-05-01T00:00:01Z\"\noutput = \"{file:replay}\"\n");
     assert!(w.decision().reasons()[0].contains("took 4 h 1 s"));
+}
+
+/// Who agreed may think better of it until the question is asked; the last word of each counts.
+#[test]
+fn h08_an_agreement_can_be_taken_back() {
+    let mut w = planned();
+    w.until("publish", Enter);
+    w.before_ask("publish", Enter, |w| {
+        w.approve("no", "partners/1", "publish#1", "coordination", "rejected");
+    });
+    let decision = w.decision();
+    let rule = decision
+        .unmet()
+        .find(|gate| gate.id == "H-08")
+        .map(|gate| gate.found.as_str());
+    assert_eq!((decision.verdict, rule), (Pend, Some("1 of 2 signatures")));
+    w.before_ask("publish", Enter, |w| {
+        w.approve("yes", "partners/1", "publish#1", "coordination", "approved");
+    });
+    assert_eq!(w.decision().verdict, Allow, "{:?}", w.decision().reasons());
 }
