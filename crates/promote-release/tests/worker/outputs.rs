@@ -152,6 +152,20 @@ fn outputs(place: &Place) -> Outputs {
         );
     }
     run("obligations", "obligations --release r");
+    // Allowed, and nothing done yet; then allowed and done.
+    place.write("broken.toml", "[executor.suite]\nrun = [\"false\"]\ncheck = [\"false\"]\n[executor.tag]\nrun = [\"false\"]\ncheck = [\"false\"]\n");
+    place.run(
+        &format!(
+            "promote --release r --to publish --artifacts files --log-key log.pem --effects broken.toml {}",
+            time(7)
+        ),
+        6,
+    );
+    let again = format!(
+        "check --release r --to publish --artifacts files {}",
+        time(7)
+    );
+    run("check", &again);
     run(
         "promote",
         &format!(
@@ -159,6 +173,7 @@ fn outputs(place: &Place) -> Outputs {
             time(7)
         ),
     );
+    run("check", &again);
     for name in ["status", "audit", "announcement", "postmortem"] {
         run(name, &format!("{name} --release r"));
     }
