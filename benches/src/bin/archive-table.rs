@@ -191,7 +191,7 @@ fn measure(args: &Args) -> Result<String, Failure> {
     }
     say("candidate");
     let network = network_file(ERA).replace(
-        "slots_per_epoch = 18",
+        "slots_per_epoch = 15",
         &format!("slots_per_epoch = {SLOTS_PER_EPOCH}"),
     );
     let (stops, target) = (network.find("[stop]"), network.find("[target]"));

@@ -32,18 +32,22 @@ impl Archive {
         }
         let server = Server::start(&std::env::temp_dir()).unwrap();
         let model = chain(spec).unwrap();
-        let execute = |database: &str, sql: &str| {
-            let uri = ArchiveUri::parse(&server.uri(database)).unwrap();
-            let patience = Duration::from_secs(60);
-            let mut client = Client::connect(&uri, patience, patience).unwrap();
-            client.execute("arrange", sql).unwrap();
-        };
-        execute(
-            "postgres",
-            &format!("CREATE DATABASE {DATABASE} TEMPLATE template0"),
-        );
-        execute(DATABASE, &model.sql);
-        Some(Self { server, model })
+        let create = format!("CREATE DATABASE {DATABASE} TEMPLATE template0");
+        let archive = Self { server, model };
+        archive.execute_in("postgres", &create);
+        archive.execute(&archive.model.sql);
+        Some(archive)
+    }
+
+    fn execute_in(&self, database: &str, sql: &str) {
+        let uri = ArchiveUri::parse(&self.server.uri(database)).unwrap();
+        let patience = Duration::from_secs(60);
+        let mut client = Client::connect(&uri, patience, patience).unwrap();
+        client.execute("arrange", sql).unwrap();
+    }
+
+    fn execute(&self, sql: &str) {
+        self.execute_in(DATABASE, sql);
     }
 
     fn state_hash(&self, height: u32) -> String {
@@ -65,19 +69,24 @@ fn place(spec: &ChainSpec) -> Place {
     place
 }
 
+/// The arguments of a planned fork.
 fn arguments(place: &Place, output: &str, more: &[(&str, &str)]) -> Vec<String> {
+    let fork_slot = (SLOT_CHAIN_END + GENESIS_SLOT_DELTA).to_string();
+    let more = [more, &[("FORK_SLOT", fork_slot.as_str())]].concat();
+    arguments_for(place, output, &more)
+}
+
+fn arguments_for(place: &Place, output: &str, more: &[(&str, &str)]) -> Vec<String> {
     let file = root().join("pipeline/pipeline.yml");
     let mut arguments: Vec<String> = ["--plain", "--file", text(&file), "--output", output]
         .map(str::to_owned)
         .to_vec();
-    let fork_slot = (SLOT_CHAIN_END + GENESIS_SLOT_DELTA).to_string();
     let common = [
         ("NETWORK", text(&place.path("network.toml")).to_owned()),
         (
             "PREFORK_CONFIG",
             text(&place.path("prefork_config.json")).to_owned(),
         ),
-        ("FORK_SLOT", fork_slot),
         ("VERSION", "4.0.0".to_owned()),
         ("GIT_HASH", "abcdef01".to_owned()),
         ("SEED_LIST_URL", "https://example.org/seeds.txt".to_owned()),
@@ -200,4 +209,68 @@ fn a_pipeline_without_what_the_archive_lacks() {
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(ran.stderr.contains(other), "{}", ran.stderr);
     assert!(!place.path("no/artifacts/import/candidate").exists());
+}
+
+/// The form of the emergency runbook: the same era, a time that people agreed on, the precomputed block,
+/// and an archive that was started without the genesis accounts.
+#[test]
+fn an_emergency_from_an_archive() {
+    let spec = ChainSpec {
+        height: 20,
+        seed: 78,
+        ..ChainSpec::default()
+    };
+    let Some(archive) = Archive::start("an_emergency_from_an_archive", &spec) else {
+        return;
+    };
+    let place = place(&spec);
+    // The network file of a restart in the same era.
+    let network = network_file(spec.era)
+        .replace("target_era = \"mesa\"", "target_era = \"berkeley\"")
+        .replace("transaction_version = 4", "transaction_version = 3")
+        .replace("slot_ms = 90000", "slot_ms = 180000");
+    place.write("network.toml", network);
+    let mut list = b"[".to_vec();
+    for (index, account) in archive.model.genesis.iter().enumerate() {
+        list.extend(if index == 0 { &b"\n"[..] } else { b",\n" });
+        fork_ledger::json::write_account_json(account, &mut list);
+    }
+    list.extend(b"\n]\n");
+    fs::write(place.path("genesis.json"), list).unwrap();
+    archive.execute("DELETE FROM accounts_accessed WHERE block_id = 1");
+    let mut blocks = archive.model.blocks.iter();
+    let block = blocks.find(|block| block.height == 16 && block.status != "orphaned");
+    let block = block.unwrap();
+    fs::write(place.path("block.json"), &block.json).unwrap();
+    let hash = block.state_hash.to_string();
+    let uri = archive.server.uri(DATABASE);
+    // Slot 100 of the chain.
+    let emergency = [
+        ("ARCHIVE_URI", uri.as_str()),
+        ("STATE_HASH", &hash),
+        ("BLOCK_URL", "./block.json"),
+        ("FROM_ERA", "berkeley"),
+        ("TO_ERA", "berkeley"),
+        ("GENESIS_TIMESTAMP", "2024-06-05T05:00:00Z"),
+        ("UNSCHEDULED", "1"),
+    ];
+    let run = |output: &str, more: &[(&str, &str)]| {
+        let arguments = arguments_for(&place, output, &[&emergency[..], more].concat());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        place.run("run-pipeline", &arguments)
+    };
+    let ran = run("without", &[]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no accounts of the genesis block"),
+        "{}",
+        ran.stderr
+    );
+    run("out", &[("ARCHIVE_GENESIS_ACCOUNTS", "./genesis.json")]).done();
+    let facts = place.document("out/artifacts/facts/facts/facts.json");
+    assert!(facts.to_string().contains(&hash), "{facts}");
+    let candidate = place.document("out/artifacts/import/candidate/candidate.json");
+    assert_eq!(candidate["fork_block"]["state_hash_recomputed"], true);
+    let origins = place.document("out/artifacts/import/candidate/archive-candidate.json");
+    assert_eq!(origins["genesis_accounts"]["name"], "genesis.json");
 }

@@ -10,7 +10,7 @@ pub const SLOT_CHAIN_END: u32 = 70;
 /// Slots from there to the new genesis.
 pub const GENESIS_SLOT_DELTA: u32 = 10;
 /// Slots of an epoch.
-pub(super) const SLOTS_PER_EPOCH: u32 = 18;
+pub(super) const SLOTS_PER_EPOCH: u32 = 15;
 /// Time of the genesis block.
 const GENESIS: &str = "2024-06-05T00:00:00Z";
 
