@@ -230,3 +230,63 @@ fn a_connection_that_is_cut() {
         assert_eq!(thread.join().unwrap(), bytes as u64);
     }
 }
+
+/// Every command refuses the same things with the same exit code, and leaves nothing.
+#[test]
+fn every_command_refuses_alike() {
+    if !have_server() {
+        return;
+    }
+    let empty = fresh("empty");
+    create(&empty, "template0");
+    let old = fresh("old");
+    create(&old, "template0");
+    execute(&old, "CREATE TABLE blocks (id int, state_hash text)");
+    let (without, _) = generated(&ArchiveSpec {
+        seed: 26,
+        height: 2,
+        ..ArchiveSpec::default()
+    });
+    execute(&without, "TRUNCATE blocks");
+    let directory = tempfile::tempdir().unwrap();
+    let network = directory.path().join("network.toml");
+    let text = fork_testkit::archive::network_file(fork_types::Era::Berkeley);
+    std::fs::write(&network, text).unwrap();
+    let network = network.to_str().unwrap();
+    let hash = "3NK2tkzqqK5spR2sZ7tujjqPksL45M3UUrcA4WhCkeiPtnugyE2x";
+    let root = "jw6bz2wud1N6itRUHZ5ypo3267stk4UgzkiuWtAMPRZo9g4Udyd";
+    let nobody = format!("postgresql:///x?host={}", directory.path().display());
+    for (uri, code, part) in [
+        (nobody, 6, "could not connect"),
+        (server().uri("nowhere"), 2, "does not exist"),
+        (server().uri(&empty), 5, "no archive"),
+        (server().uri(&old), 5, "first mainnet"),
+        (server().uri(&without), 3, "has no blocks"),
+    ] {
+        for (command, arguments) in [
+            ("staged", vec!["--height", "2"]),
+            (
+                "candidate",
+                vec!["--network", network, "--state-hash", hash],
+            ),
+            ("snarked", vec!["--ledger-hash", root, "--state-hash", hash]),
+            ("list", vec![]),
+            ("select", vec!["--network", network]),
+        ] {
+            let place = tempfile::tempdir().unwrap();
+            let mut worker = std::process::Command::new(env!("CARGO_BIN_EXE_materialize-ledger"));
+            worker
+                .args([command, "--archive-uri", &uri])
+                .args(arguments);
+            if !["list", "select"].contains(&command) {
+                worker.arg("--output").arg(place.path().join("a/b/out"));
+            }
+            let output = worker.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+            assert!(said.contains(part), "{command}: {said}");
+            let left = std::fs::read_dir(place.path()).unwrap().count();
+            assert_eq!(left, 0, "{command}");
+        }
+    }
+}

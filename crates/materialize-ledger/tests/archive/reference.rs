@@ -3,10 +3,14 @@
 use std::path::Path;
 
 use fork_archive::{Archive, ArchiveUri, BlockChoice, Limits};
-use fork_types::{EpochSeed, FieldBytes};
+use fork_genesis::GenesisTimestamp;
+use fork_testkit::archive::network_file;
+use fork_types::document::Candidate;
+use fork_types::{EpochSeed, Era, FieldBytes};
 use fork_worker::{Context, OutputFormat};
 use materialize_ledger::{EpochBasis, FirstEpochs, Located, prove_epochs};
 
+use crate::epochs::worker;
 use crate::support::{
     connect, create, execute, fresh, have_server, load_dump, reference_dumps, server, staged,
 };
@@ -131,4 +135,53 @@ fn the_epochs_of_real_networks() {
         }
     }
     assert_eq!(proved, 73);
+}
+
+/// Every block of a real network becomes a candidate from nothing but the database and a description of
+/// the network.
+#[test]
+fn every_candidate_of_a_real_network() {
+    let Some(dumps) = reference_dumps().filter(|_| have_server()) else {
+        return;
+    };
+    let (file, blocks) = DUMPS[0];
+    let database = loaded(&dumps, file);
+    let uri = server().uri(&database);
+    let mut archive = Archive::open(&ArchiveUri::parse(&uri).unwrap(), &Limits::default()).unwrap();
+    let listed = archive.list((0, u32::MAX), 1000).unwrap();
+    drop(archive);
+    assert_eq!(listed.len(), blocks);
+    let genesis = listed.iter().find(|one| one.block.height == 1).unwrap();
+    let time = GenesisTimestamp::from_ms(genesis.block.timestamp_ms).unwrap();
+    let text = network_file(Era::Berkeley)
+        .replace("2024-06-05T00:00:00Z", &time.to_string())
+        .replace("slots_per_epoch = 15", "slots_per_epoch = 7140")
+        .replace("slot_tx_end = 60\n", "")
+        .replace("slot_chain_end = 70\n", "");
+    let directory = tempfile::tempdir().unwrap();
+    let network = directory.path().join("network.toml");
+    std::fs::write(&network, text).unwrap();
+    let config = directory.path().join("daemon.json");
+    std::fs::write(&config, "{}").unwrap();
+    for one in &listed {
+        let hash = one.block.state_hash.to_string();
+        let run = worker(
+            "candidate",
+            &uri,
+            &[
+                "--network",
+                network.to_str().unwrap(),
+                "--prefork-config",
+                config.to_str().unwrap(),
+                "--state-hash",
+                &hash,
+            ],
+        );
+        assert_eq!(run.code(), 0, "{hash}: {}", run.said());
+        let (candidate, _) = fork_fs::read_document::<Candidate>(&run.out()).unwrap();
+        assert_eq!(
+            [candidate.seeds.staking, candidate.seeds.next],
+            [one.block.staking_epoch.seed, one.block.next_epoch.seed]
+        );
+    }
 }
