@@ -136,8 +136,10 @@ pub enum PipelineErrorKind {
     Rehearsal {
         /// The program beside this one.
         program: &'static str,
-        /// What it said.
+        /// What became of it.
         problem: String,
+        /// Whether it is not there at all.
+        is_missing: bool,
     },
     /// An option that contradicts itself.
     #[error("{reason}")]
@@ -195,9 +197,9 @@ impl Fault for PipelineError {
                 ..
             }
             | PipelineErrorKind::Usage { .. }
-            | PipelineErrorKind::NoPipeline { .. }
             | PipelineErrorKind::Agent { .. } => Class::Usage,
-            PipelineErrorKind::Yaml { .. }
+            PipelineErrorKind::NoPipeline { .. }
+            | PipelineErrorKind::Yaml { .. }
             | PipelineErrorKind::Shape { .. }
             | PipelineErrorKind::Unsupported { .. }
             | PipelineErrorKind::Interpolate { .. }
@@ -235,6 +237,9 @@ impl Fault for PipelineError {
             PipelineErrorKind::Orphan { group } => {
                 return Some(format!("look at it with `ps -g {group}`, then run again"));
             }
+            PipelineErrorKind::Rehearsal {
+                is_missing: false, ..
+            } => "what it said stands above, and in logs/rehearsal.log of the output directory",
             PipelineErrorKind::Rehearsal { .. } => {
                 "build the whole workspace (`cargo build --release --workspace`): the program must lie beside this one"
             }

@@ -274,3 +274,38 @@ impl Drop for Board {
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::Limits;
+    use crate::layout::Layout;
+    use crate::pipeline::Pipeline;
+
+    #[test]
+    fn what_waits_is_named_and_what_is_unknown_is_called_so() {
+        let file = "
+steps:
+  - { key: a, command: x }
+  - { key: b, command: x, parallelism: 3 }
+  - { key: c, command: x }
+";
+        let plan = Pipeline::parse(file.as_bytes()).unwrap();
+        let plan = plan.resolve(&BTreeMap::new()).unwrap();
+        let running = BTreeMap::from([("a".to_owned(), 1_000)]);
+        assert_eq!(waiting_words(&plan, &running, |_| false), "b ×3, c");
+        assert_eq!(waiting_words(&plan, &running, |key| key != "c"), "c");
+        assert_eq!(waiting_words(&plan, &running, |_| true), "nothing");
+
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            output: directory.path().to_owned(),
+        };
+        let limits = Limits { jobs: 2, cores: 2 };
+        let forecast = Forecast::new(&plan, &layout, limits);
+        let left =
+            |ended: &dyn Fn(&str) -> bool| forecast.remaining(&plan, &running, ended).left_words();
+        assert_eq!(left(&|_| false), "time left unknown");
+        assert_eq!(left(&|_| true), "about 0.0 s left");
+    }
+}

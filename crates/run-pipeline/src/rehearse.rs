@@ -335,7 +335,16 @@ impl Workshop<'_> {
 
     /// Runs a program as the steps are run: what it says is shown, and it ends when the run does.
     fn call(&self, program: &'static str, arguments: &[&str]) -> Result<(), PipelineError> {
-        let path = self.programs.join(program).display().to_string();
+        let path = self.programs.join(program);
+        if !path.is_file() {
+            return Err(PipelineErrorKind::Rehearsal {
+                program,
+                problem: format!("there is no `{}`", path.display()),
+                is_missing: true,
+            }
+            .into());
+        }
+        let path = path.display().to_string();
         let words = std::iter::once(path.as_str()).chain(arguments.iter().copied());
         let words: Vec<String> = words.map(quoted).collect();
         let log = self.layout.log(NAME);
@@ -359,6 +368,7 @@ impl Workshop<'_> {
             end => Err(PipelineErrorKind::Rehearsal {
                 program,
                 problem: end.to_string(),
+                is_missing: false,
             }
             .into()),
         }

@@ -211,6 +211,18 @@ fn a_program_that_fails_is_named_with_what_it_said() {
         stderr.contains("`generate-fixture` could not make what the rehearsal needs: exit code 5"),
         "{stderr}"
     );
+    assert!(
+        stderr.contains("hint: what it said stands above"),
+        "{stderr}"
+    );
+    fs::remove_file(bench.path("bin/generate-fixture")).unwrap();
+    let run = rehearse(&bench, &["--resume"]).output().unwrap();
+    assert_eq!(run.status.code(), Some(6));
+    let stderr = text(&run.stderr);
+    assert!(
+        stderr.contains("hint: build the whole workspace"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -431,7 +431,7 @@ fn hints_say_what_helps() {
         .current_dir(context.path(""))
         .output()
         .unwrap();
-    assert_eq!(without.status.code(), Some(2));
+    assert_eq!(without.status.code(), Some(5));
     assert_eq!(
         String::from_utf8_lossy(&without.stderr),
         "error: failed to run the pipeline: there is no pipeline `pipeline/pipeline.yml`\n\nhint: name it with --file, or start in the checkout that has it\n"

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{FORK_SLOT, Fixture, Place, names, no_partial, root, text};
 
 /// The ways to give the fork point.
-const SOURCES: [&[(&str, &str)]; 9] = [
+const SOURCES: [&[(&str, &str)]; 10] = [
     &[
         ("ARCHIVE_URI", "postgresql://a@/d?host=/run/p q"),
         ("ARCHIVE_PASSWORD_FILE", "./a password"),
@@ -32,6 +32,10 @@ const SOURCES: [&[(&str, &str)]; 9] = [
         ("CONFIRMATIONS", "7"),
     ],
     &[("FORK_CONFIG_URL", "https://example.org/fork config.json.gz")],
+    &[
+        ("FORK_CONFIG_URL", "gs://bucket/fork.json"),
+        ("PRECOMPUTED_FORK_BLOCK_PREFIX", "gs://blocks/a net"),
+    ],
     &[
         ("FORK_CONFIG_URL", "gs://bucket/fork.json"),
         ("BLOCK_URL", "s3://bucket/block.json"),
@@ -254,6 +258,44 @@ fn essence(place: &Place, output: &str) -> Vec<Value> {
         );
     }
     essence
+}
+
+/// A prefix finds the block that the fork config claims, and nothing in the candidate says how.
+#[test]
+fn a_block_is_found_by_its_prefix() {
+    let fixture = Fixture::small();
+    let place = Place::new();
+    let (network, config) = (
+        fixture.file("network.toml"),
+        fixture.file("fork_config.json"),
+    );
+    let answer: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    let fork = answer.pointer("/data/fork_config").unwrap_or(&answer);
+    let fork = &fork["proof"]["fork"];
+    let name = format!(
+        "blocks-{}-{}.json",
+        fork["blockchain_length"],
+        fork["state_hash"].as_str().unwrap()
+    );
+    fs::copy(fixture.file("block.json"), place.path(&name)).unwrap();
+    let import = |output: &str, block: [&str; 2]| {
+        let common = ["import", "--network", &network, "--fork-config", &config];
+        let all = [&common[..], &block, &["--output", output]].concat();
+        place.run("dump-candidates", &all)
+    };
+    import("named", ["--block", &name]).done();
+    import("found", ["--block-prefix", "blocks"]).done();
+    for file in ["candidate.json", "block.json"] {
+        let read = |output: &str| fs::read(place.path(output).join(file)).unwrap();
+        assert!(read("named") == read("found"), "{file}");
+    }
+    let missing = import("none", ["--block-prefix", "others"]);
+    assert_ne!(missing.code, Some(0));
+    assert!(missing.stderr.contains("others-"), "{}", missing.stderr);
+    // What lies there and is another block is refused.
+    fs::write(place.path(&name), "{}").unwrap();
+    let wrong = import("wrong", ["--block-prefix", "blocks"]);
+    assert_ne!(wrong.code, Some(0));
 }
 
 #[test]

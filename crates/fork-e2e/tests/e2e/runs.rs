@@ -283,3 +283,128 @@ fn many_at_once_are_what_each_is_alone() {
     assert!(manifest("two", "manifest.json").exists());
     assert!(!manifest("two", "manifest.intoto.json").exists());
 }
+
+/// Sends SIGINT, as Ctrl-C does, when `is_time` says so of a line on stderr; what it said, and its exit code.
+fn interrupted_when(mut command: Command, is_time: impl Fn(&str) -> bool) -> (String, Option<i32>) {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut is_told = false;
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if !is_told && is_time(&line) {
+            let id = child.id().to_string();
+            let told = Command::new("kill").args(["-INT", &id]).status();
+            is_told = told.unwrap().success();
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    assert!(is_told, "{said}");
+    (said, child.wait().unwrap().code())
+}
+
+/// Ctrl-C stops the run at once, keeps what passed, and the next run makes the rest, to the same bytes.
+#[test]
+fn an_interrupted_pipeline_goes_on_to_the_same_bytes() {
+    let place = place();
+    ended(&mut command(&place, "pipeline.yml", "good", &[])).done();
+    for (output, moment) in [
+        ("early", "[import] started"),
+        ("middle", "[generate-network-config] started"),
+        ("late", "[manifest] started"),
+    ] {
+        let (said, code) = interrupted_when(command(&place, "pipeline.yml", output, &[]), |line| {
+            line == moment
+        });
+        // A step may end before it is stopped; then nothing that waits for it starts.
+        assert_eq!(code, Some(130), "{output}: {said}");
+        let resumed = ended(&mut command(&place, "pipeline.yml", output, &["--resume"]));
+        assert!(
+            resumed.stderr.contains("[check-env] kept: nothing changed"),
+            "{output}"
+        );
+        assert!(
+            resumed.stdout.contains("working time: "),
+            "{}",
+            resumed.stdout
+        );
+        resumed.done();
+        assert_same(&place.path("good"), &place.path(output), output);
+    }
+}
+
+/// A rehearsal of a small fork, from nothing to the verdict, stopped while the fork is made and once more
+/// while it is migrated.
+#[test]
+fn a_rehearsal_is_a_whole_run() {
+    let place = Place::new();
+    let file = root().join("pipeline/pipeline.yml");
+    let rehearsal = |more: &[&str]| {
+        let common = [
+            "--plain",
+            "--file",
+            text(&file),
+            "--output",
+            "out",
+            "--rehearse",
+        ];
+        let mut command = place.command("run-pipeline", &[&common[..], more].concat());
+        // What the shell of a release engineer may have set.
+        command
+            .env("SIGNING_KEY_FILE", "/etc/forkpack/release.pem")
+            .env("FORK_SLOT", "77")
+            .env("NETWORK", "mainnet")
+            .env("CONFIG_JSON_GZ_URL", "https://example.org/none.json.gz")
+            .env("FORKPACK_NO_PROGRESS", "1");
+        command
+    };
+    let size = ["--accounts", "1k", "--multiple", "2", "--seed", "3"];
+    let (said, code) = interrupted_when(rehearsal(&size), |line| {
+        line.contains("making up a fork with three ledgers of 2,000 accounts")
+    });
+    assert_eq!(code, Some(130), "{said}");
+    assert!(
+        said.contains("a rehearsal ignores what the shell has set: "),
+        "{said}"
+    );
+    let (said, code) = interrupted_when(rehearsal(&["--resume"]), |line| {
+        line == "[migrate-ledgers] started"
+    });
+    assert_eq!(code, Some(130), "{said}");
+    let resumed = ended(&mut rehearsal(&["--resume"]));
+    assert!(
+        resumed.stderr.contains("[import] kept: nothing changed"),
+        "{}",
+        resumed.stderr
+    );
+    let stdout = resumed.done();
+    assert!(
+        stdout.contains("rehearsal: three ledgers of 2,000 accounts took "),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains(", which fits into the budget of 6 h ("),
+        "{stdout}"
+    );
+    // Signed, with the key that was made up for it.
+    let manifest = "out/artifacts/manifest/manifest/manifest.intoto.json";
+    let trusted = "out/rehearsal/key";
+    place
+        .run(
+            "sign-release",
+            &[
+                "verify",
+                "--manifest",
+                manifest,
+                "--trusted",
+                trusted,
+                "--threshold",
+                "1",
+            ],
+        )
+        .done();
+}
