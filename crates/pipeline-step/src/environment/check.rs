@@ -269,12 +269,33 @@ impl Check {
             {
                 entry.0 = known.name;
             }
-            let from = self.get("FROM_ERA").and_then(|text| era(text).ok());
-            if let Some(from) = from.filter(|from| *from != known.source_era) {
-                self.notes.push(format!(
-                    "FROM_ERA is {from}, and the network's chain is of {}: for a fork of another chain only",
-                    known.source_era
-                ));
+            // Every later step holds its eras against the network file's, the last one after an hour.
+            // Two eras that no rule connects are told by the rule.
+            let eras = ["FROM_ERA", "TO_ERA"].map(|name| self.get(name).and_then(|e| era(e).ok()));
+            let is_pair = match eras {
+                [Some(from), Some(to)] => !matches!(
+                    Rule::from_pair(from, to, None, None),
+                    Err(RuleError::UnknownPair { .. })
+                ),
+                _ => false,
+            };
+            for (name, network_era) in
+                [("FROM_ERA", known.source_era), ("TO_ERA", known.target_era)]
+            {
+                let given = self.get(name).and_then(|text| era(text).ok());
+                let given = given.filter(|_| is_pair);
+                if let Some(given) = given.filter(|given| *given != network_era) {
+                    self.problem(
+                        name,
+                        Some(given.name()),
+                        wrong(
+                            "is not the era of the network file",
+                            network_era.name(),
+                            "correct it, or name a network file for this fork: a restart in the same \
+                             era needs one of its own (docs/networks.md)",
+                        ),
+                    );
+                }
             }
         }
     }
