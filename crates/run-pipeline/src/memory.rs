@@ -51,7 +51,6 @@ impl Memory {
     pub fn new(plan: &Plan, layout: &Layout, limit: Option<u64>) -> Self {
         let history = History::read(layout);
         let input = input(plan, layout);
-        let bytes = input.unwrap_or_default();
         let mut expected = BTreeMap::new();
         for step in &plan.steps {
             // What was needed for an input of another size says nothing.
@@ -66,10 +65,12 @@ impl Memory {
                 let workers = RATES.iter().filter(|(name, ..)| calls(&step.script, name));
                 let needs = workers.map(|(_, fixed, plain, rocksdb)| {
                     let reads = step.script.contains("rocksdb");
-                    let rate = if reads { rocksdb } else { plain };
-                    (fixed << 20) + bytes / 1_000 * rate
+                    let rate = if reads { *rocksdb } else { *plain };
+                    // What grows with an input of unknown size is unknown, too.
+                    let bytes = if rate == 0 { 0 } else { input? };
+                    Some((fixed << 20) + bytes / 1_000 * rate)
                 });
-                needs.max()
+                needs.max().flatten()
             };
             // Of workers that are not ours, the pipeline knows more than we do.
             let declared = || {
@@ -171,6 +172,13 @@ steps:
             "warning: it is expected to need 0.16 GiB, and there is 0.10 GiB; nothing else runs beside it"
         );
         assert!(Memory::new(&plan, &layout, None).fits("plain", ["migrate"].into_iter()));
+        // Nobody knows what an input of unknown size takes.
+        let elsewhere = [("INPUT".to_owned(), "https://example.org/x".to_owned())].into();
+        let plan = Pipeline::parse(pipeline.as_bytes()).unwrap();
+        let plan = plan.resolve(&elsewhere).unwrap();
+        let memory = Memory::new(&plan, &layout, None);
+        assert_eq!(memory.of("migrate"), None);
+        assert_eq!(memory.of("plain"), Some(160 << 20));
         assert!(available_bytes().is_none_or(|bytes| bytes > 1 << 20));
     }
 }

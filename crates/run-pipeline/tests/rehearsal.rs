@@ -11,7 +11,7 @@ mod bench;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,14 +47,26 @@ const SIGNER: &str = "#!/bin/bash\nmkdir -p \"$3\" && echo x >\"$3/signing-key.p
 fn bench() -> Bench {
     let bench = Bench::new(PIPELINE);
     fs::create_dir(bench.path("bin")).unwrap();
-    let program = bench.path("bin/run-pipeline");
-    fs::copy(env!("CARGO_BIN_EXE_run-pipeline"), &program).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_run-pipeline"));
+    install(program, &bench.path("bin/run-pipeline"));
     for (name, script) in [("generate-fixture", GENERATOR), ("sign-release", SIGNER)] {
-        let path = bench.path("bin").join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program_of(&bench, name, script);
     }
     bench
+}
+
+fn program_of(bench: &Bench, name: &str, script: &str) {
+    let text = bench.path("script");
+    fs::write(&text, script).unwrap();
+    install(&text, &bench.path("bin").join(name));
+}
+
+/// A program that this process had open for writing could not be started while another test's child
+/// still has it.
+fn install(from: &Path, to: &Path) {
+    let mut install = Command::new("install");
+    let status = install.args(["-m", "755"]).args([from, to]).status();
+    assert!(status.unwrap().success());
 }
 
 fn rehearse(bench: &Bench, arguments: &[&str]) -> Command {
@@ -198,11 +210,8 @@ fn stopped_while_the_fork_is_made_it_goes_on_with_the_same_fork() {
 #[test]
 fn a_program_that_fails_is_named_with_what_it_said() {
     let bench = bench();
-    fs::write(
-        bench.path("bin/generate-fixture"),
-        "#!/bin/bash\necho no luck >&2\nexit 5\n",
-    )
-    .unwrap();
+    let failing = "#!/bin/bash\necho no luck >&2\nexit 5\n";
+    program_of(&bench, "generate-fixture", failing);
     let run = rehearse(&bench, &[]).output().unwrap();
     assert_eq!(run.status.code(), Some(6));
     let stderr = text(&run.stderr);
