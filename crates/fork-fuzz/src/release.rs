@@ -313,8 +313,14 @@ fn statement(fact: &str, mut value: Value) -> Value {
                 .trim_start_matches("sha256:")
         )
     };
+    let mut subjects = vec![json!({"name": "code", "digest": {"gitCommit": "0".repeat(40)}})];
     let (type_, predicate) = match fact {
         "manifest" => {
+            // A manifest is about all of its artifacts.
+            let artifacts = value["artifact"].as_array().into_iter().flatten();
+            subjects.extend(artifacts.map(|artifact| {
+                json!({"name": artifact["name"], "digest": {"sha256": hex(&artifact["digest"])}})
+            }));
             value["release_id"] = json!("practice");
             value["commit"] = json!("0".repeat(40));
             (
@@ -355,7 +361,7 @@ fn statement(fact: &str, mut value: Value) -> Value {
             )
         }
     };
-    json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "code", "digest": {"gitCommit": "0".repeat(40)}}], "predicateType": type_, "predicate": predicate})
+    json!({"_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicateType": type_, "predicate": predicate})
 }
 
 pub(crate) fn policies() -> Vec<Vec<u8>> {
