@@ -20,7 +20,7 @@ pub struct StagedDir {
     target: PathBuf,
     force: bool,
     committed: bool,
-    /// Directories above the target that were made for it, the deepest first.
+    /// Directories above the target that go with it when it is not committed, the deepest first.
     made: Vec<PathBuf>,
 }
 
@@ -35,12 +35,7 @@ impl StagedDir {
         check_target(target, force)?;
         // `out/` and `out` are the same directory; the trailing slash would hide the name.
         let target: PathBuf = target.components().collect();
-        let mut made = Vec::new();
         if let Some(parent) = target.parent().filter(|path| !path.as_os_str().is_empty()) {
-            let missing = parent.ancestors().take_while(|ancestor| {
-                !ancestor.as_os_str().is_empty() && !crate::exists(ancestor)
-            });
-            made.extend(missing.map(Path::to_owned));
             crate::create_dir_all(parent)?;
         }
         let staging = beside(&target);
@@ -49,7 +44,6 @@ impl StagedDir {
             .and_then(|()| fs::set_permissions(&staging, Permissions::from_mode(0o755)));
         if let Err(source) = created {
             registry::forget(&staging);
-            remove_empty(&made);
             return Err(FsError::io(Operation::CreateDirectory, &target, source));
         }
         Ok(Self {
@@ -57,8 +51,33 @@ impl StagedDir {
             target,
             force,
             committed: false,
-            made,
+            made: Vec::new(),
         })
+    }
+
+    /// As [`Self::create`], for the output of a whole run: directories above it that are made for it go
+    /// again when nothing comes of it. Not for scratch directories, which others may be about to use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_output(target: &Path, force: bool) -> Result<Self, FsError> {
+        let above: PathBuf = target.components().collect();
+        let missing = above
+            .ancestors()
+            .skip(1)
+            .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !crate::exists(ancestor));
+        let made: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        match Self::create(target, force) {
+            Ok(mut staged) => {
+                staged.made = made;
+                Ok(staged)
+            }
+            Err(error) => {
+                remove_empty(&made);
+                Err(error)
+            }
+        }
     }
 
     /// Where to write.
@@ -190,9 +209,14 @@ mod tests {
     fn commits_and_cleans_up() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("a/out/");
-        drop(StagedDir::create(&target, false).unwrap());
-        // Nor a directory that was made on the way.
+        drop(StagedDir::create_output(&target, false).unwrap());
+        // Nor is a directory left that was made on the way.
         assert!(!root.path().join("a").exists());
+        drop(StagedDir::create(&target, false).unwrap());
+        assert!(!target.exists());
+        // One that was there stays.
+        drop(StagedDir::create_output(&target, false).unwrap());
+        assert!(root.path().join("a").exists());
         let staged = StagedDir::create(&target, false).unwrap();
         fs::write(staged.path().join("f"), b"x").unwrap();
         staged.commit().unwrap();

@@ -162,7 +162,7 @@ impl CandidateArgs {
             (None, Some(height)) => BlockChoice::Height(height),
             (None, None) => return Err(MaterializeErrorKind::NoBlock.into()),
         };
-        let staged = StagedDir::create(&self.output.output, self.output.force)?;
+        let staged = StagedDir::create_output(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();
         let mut sources = Vec::new();
         let given = Given::read(self, staged.path(), context, &mut sources)?;

@@ -105,7 +105,7 @@ impl PopulateArgs {
         if self.era == Era::V1 || !populate.fits() {
             return Err(MaterializeErrorKind::NoSchema { era: self.era }.into());
         }
-        let directory = StagedDir::create(&self.output.output, self.output.force)?;
+        let directory = StagedDir::create_output(&self.output.output, self.output.force)?;
         let accounts = GenesisAccounts::prove(
             &self.genesis_accounts,
             (self.state_hash, self.ledger_hash),

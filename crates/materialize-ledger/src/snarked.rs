@@ -63,7 +63,7 @@ impl SnarkedArgs {
             (None, Some(height)) => BlockChoice::Height(height),
             (None, None) => return Err(crate::error::MaterializeErrorKind::NoBlock.into()),
         };
-        let staged = StagedDir::create(&self.output.output, self.output.force)?;
+        let staged = StagedDir::create_output(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();
         let mut archive = self.archive.open()?;
         let tip = archive.block(&choice)?;

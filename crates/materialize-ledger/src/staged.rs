@@ -24,7 +24,7 @@ impl StagedArgs {
             (None, None, Some(root)) => BlockChoice::LedgerHash(root),
             (None, None, None) => return Err(MaterializeErrorKind::NoBlock.into()),
         };
-        let staged = StagedDir::create(&self.output.output, self.output.force)?;
+        let staged = StagedDir::create_output(&self.output.output, self.output.force)?;
         let mut stages = Stages::new();
         let mut archive = self.archive.open()?;
         let at = Located::find(&mut archive, &choice)?;
