@@ -19,7 +19,7 @@ use fork_ledger::account::Account;
 use fork_ledger::batch::LeafHasher;
 use fork_ledger::json::write_account_json;
 use fork_ledger::merkle::{RootBuilder, ledger_hash};
-use fork_testkit::archive::{ArchiveSpec, Epochs, Parent, archive, network_file};
+use fork_testkit::archive::{ChainSpec, Epochs, Parent, chain, network_file};
 use fork_testkit::fixture::{Accounts, FixtureSpec, Mix, Random};
 use fork_testkit::postgres::Server;
 use fork_types::{Amount, Era, FieldBytes, LedgerHash, Role, StateHash};
@@ -307,16 +307,15 @@ impl World {
         list.write_all(b"\n]\n")?;
         list.into_inner()?.commit()?;
         let [genesis, tip] = roots.map(|root| ledger_hash(root.finish()));
-        let spec = ArchiveSpec {
-            accounts: 10,
-            height: 1,
+        let spec = ChainSpec {
+            height: 2,
             era: ERA,
-            ..ArchiveSpec::default()
+            ..ChainSpec::default()
         };
         Ok(Self {
             genesis,
             tip,
-            tables: archive(&spec)?.sql,
+            tables: chain(&spec)?.sql,
         })
     }
 
