@@ -222,16 +222,7 @@ impl Client {
                 }
                 Message::PortalSuspended => has_more = true,
                 Message::ErrorResponse(body) => {
-                    let (code, message) = server_error(&body);
-                    failure.get_or_insert_with(|| {
-                        ArchiveErrorKind::Refused {
-                            server: self.server.clone(),
-                            what,
-                            code,
-                            message,
-                        }
-                        .into()
-                    });
+                    failure.get_or_insert_with(|| self.refused(what, &body));
                 }
                 Message::ReadyForQuery(_) => break,
                 Message::ParseComplete
@@ -319,24 +310,22 @@ impl Client {
     fn last_words(&mut self) -> Option<ArchiveError> {
         loop {
             match self.receive() {
-                Ok(Message::ErrorResponse(body)) => {
-                    let (code, message) = server_error(&body);
-                    let server = self.server.clone();
-                    let what = "go on";
-                    return Some(
-                        ArchiveErrorKind::Refused {
-                            server,
-                            what,
-                            code,
-                            message,
-                        }
-                        .into(),
-                    );
-                }
+                Ok(Message::ErrorResponse(body)) => return Some(self.refused("go on", &body)),
                 Ok(_) => {}
                 Err(_) => return None,
             }
         }
+    }
+
+    fn refused(&self, what: &'static str, body: &ErrorResponseBody) -> ArchiveError {
+        let (code, message) = server_error(body);
+        ArchiveErrorKind::Refused {
+            server: self.server.clone(),
+            what,
+            code,
+            message,
+        }
+        .into()
     }
 
     fn lost(&self, source: io::Error) -> ArchiveError {

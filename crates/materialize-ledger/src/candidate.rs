@@ -28,6 +28,7 @@ use crate::wanted::{NotFound, WantedError};
 pub(crate) use facts::facts;
 use facts::unknown_first;
 use given::Given;
+pub(crate) use given::read_network;
 
 /// What `candidate` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -10,7 +10,7 @@ use fork_archive::{ArchiveErrorKind, ArchivedEpoch, EpochBlock};
 use fork_genesis::epoch::{EpochPoint, EpochRule, seeds_after};
 use fork_genesis::protocol_state::EpochData;
 use fork_types::document::ProvedEpochs;
-use fork_types::{Class, EpochSeed, Fault, LedgerHash, StateHash};
+use fork_types::{Class, EpochSeed, Fault, FieldBytes, LedgerHash, StateHash};
 use fork_worker::{Context, Unit};
 
 use crate::error::MaterializeError;
@@ -23,6 +23,18 @@ pub struct FirstEpochs {
     pub seeds: [EpochSeed; 2],
     /// Roots of the two ledgers, where they are known.
     pub ledgers: [Option<LedgerHash>; 2],
+}
+
+impl FirstEpochs {
+    /// Those of a chain that no other came before: nothing is in its seeds yet. Both ledgers are its
+    /// genesis ledger, where that is to be compared.
+    #[must_use]
+    pub const fn of_first_genesis(ledger: Option<LedgerHash>) -> Self {
+        Self {
+            seeds: [EpochSeed::new(FieldBytes::ZERO); 2],
+            ledgers: [ledger; 2],
+        }
+    }
 }
 
 /// What the rule needs besides the archive.
@@ -111,15 +123,11 @@ fn point(block: &EpochBlock) -> Result<EpochPoint, ArchiveErrorKind> {
 
 /// What is wrong with the first block, and whether its seeds were compared.
 fn first_block(point: &EpochPoint, expected: Option<&FirstEpochs>) -> (Option<String>, bool) {
-    let zero = EpochSeed::new(fork_types::FieldBytes::ZERO);
     let (staking, next) = (&point.staking, &point.next);
-    let first_genesis = FirstEpochs {
-        seeds: [zero; 2],
-        ledgers: [None; 2],
-    };
+    let of_first_genesis = FirstEpochs::of_first_genesis(None);
     let expected = match expected {
         Some(expected) => expected,
-        None if staking.seed == zero => &first_genesis,
+        None if staking.seed == of_first_genesis.seeds[0] => &of_first_genesis,
         None => return (None, false),
     };
     let seeds = seeds_after(expected.seeds[1], &point.last_vrf_output);

@@ -18,10 +18,8 @@ use fork_worker::selection::human;
 use fork_worker::{Context, ReportingArgs};
 
 use crate::archive::ArchiveArgs;
+use crate::candidate::{facts, read_network};
 use crate::error::{MaterializeError, MaterializeErrorKind};
-
-/// Largest network file read, in bytes.
-const NETWORK_BYTES_MAX: u64 = 1 << 20;
 
 /// What a view says of itself, in the word daemons have for it: whether an archive has all there is,
 /// it cannot say, and a warning says so.
@@ -130,7 +128,7 @@ impl SelectArgs {
     ///
     /// Fails, after printing, when no block is chosen.
     pub(crate) fn run(&self, context: &Context) -> Result<(), MaterializeError> {
-        let network = self.read_network()?;
+        let network = read_network(&self.network)?;
         let wishes = Wishes {
             slot_tx_end: self.slot_tx_end,
             slot_chain_end: self.slot_chain_end,
@@ -167,15 +165,6 @@ impl SelectArgs {
                 Err(ChoiceError::Pending { problems }.into())
             }
         }
-    }
-
-    fn read_network(&self) -> Result<Network, MaterializeError> {
-        let file = fork_fs::read_named_file(&self.network, NETWORK_BYTES_MAX)?;
-        let network = Network::named(&self.network, file.as_deref());
-        Ok(network.map_err(|source| MaterializeErrorKind::Network {
-            name: self.network.clone(),
-            source,
-        })?)
     }
 
     /// One view for each of the highest blocks.
@@ -282,14 +271,14 @@ fn belongs(
             Err(error) if matches!(error.kind(), ArchiveErrorKind::Branch { .. }) => continue,
             Err(error) => return Err(MaterializeErrorKind::Archive(error).into()),
         };
-        let facts = crate::candidate::facts(tip, &branch);
+        let seen = facts(tip, &branch);
         let evidence = Evidence {
             network: &network,
             block: None,
             block_problems: &[],
             expected_state_hashes: &[],
             expected_lengths: &[],
-            import: Some(Import::Archive(&facts)),
+            import: Some(Import::Archive(&seen)),
             computed: [ComputedLedger::default(); 3],
             expected_roots: [None, None, None],
             prefork: None,

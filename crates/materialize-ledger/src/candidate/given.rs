@@ -10,7 +10,7 @@ use fork_genesis::config::PreforkConfig;
 use fork_genesis::network::Network;
 use fork_genesis::schedule::Schedule;
 use fork_types::document::{FileRef, SourceRef};
-use fork_types::{EpochSeed, FieldBytes, LedgerHash, StateHash};
+use fork_types::{LedgerHash, StateHash};
 use fork_worker::{Context, Input, InputArg};
 
 use super::CandidateArgs;
@@ -106,25 +106,23 @@ impl Given {
             schedule: self.schedule.as_ref(),
         }
     }
-}
 
-impl Given {
     /// What the epochs of the chain's first block are by the config it began with. A chain that began
     /// without epochs of its own has those of its genesis ledger.
     pub(super) fn epochs(&self, genesis_ledger: LedgerHash) -> EpochBasis {
-        let first = self.prefork.as_ref().and_then(|prefork| {
-            let zero = EpochSeed::new(FieldBytes::ZERO);
-            match prefork.epochs {
+        let first = self
+            .prefork
+            .as_ref()
+            .and_then(|prefork| match prefork.epochs {
                 Some([staking, next]) => Some(FirstEpochs {
                     seeds: [staking.seed, next.seed],
                     ledgers: [staking.ledger_hash, next.ledger_hash],
                 }),
-                None => prefork.fork.is_none().then_some(FirstEpochs {
-                    seeds: [zero; 2],
-                    ledgers: [Some(genesis_ledger); 2],
-                }),
-            }
-        });
+                None => {
+                    let is_first = prefork.fork.is_none();
+                    is_first.then(|| FirstEpochs::of_first_genesis(Some(genesis_ledger)))
+                }
+            });
         EpochBasis {
             slots_per_epoch: self.network.chain.slots_per_epoch,
             first,
@@ -132,7 +130,8 @@ impl Given {
     }
 }
 
-fn read_network(name: &str) -> Result<Network, MaterializeError> {
+/// A network file, or one that ships.
+pub(crate) fn read_network(name: &str) -> Result<Network, MaterializeError> {
     let file = fork_fs::read_named_file(name, NETWORK_BYTES_MAX)?;
     let network = Network::named(name, file.as_deref());
     Ok(network.map_err(|source| MaterializeErrorKind::Network {

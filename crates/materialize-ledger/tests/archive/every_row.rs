@@ -13,7 +13,7 @@ use fork_archive::{Archive, ArchiveUri, BlockChoice};
 use fork_fs::FsError;
 use fork_ledger::account::Account;
 use fork_testkit::archive::ArchiveSpec;
-use fork_types::{Class, EpochSeed, Era, Fault, FieldBytes, StateHash};
+use fork_types::{Class, Era, Fault, StateHash};
 use fork_worker::{Context, OutputFormat};
 use materialize_ledger::{AccountSink, EpochBasis, FirstEpochs, prove_epochs, prove_staged};
 
@@ -205,10 +205,7 @@ impl Patient {
         let genesis = proved.at.branch.genesis.ledger_hash;
         let basis = EpochBasis {
             slots_per_epoch: SLOTS_PER_EPOCH,
-            first: Some(FirstEpochs {
-                seeds: [EpochSeed::new(FieldBytes::ZERO); 2],
-                ledgers: [Some(genesis); 2],
-            }),
+            first: Some(FirstEpochs::of_first_genesis(Some(genesis))),
         };
         let epochs = prove_epochs(&mut self.archive, &proved.at, &basis, &context);
         epochs.map_err(|error| error.class())?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use fork_archive::{Archive, ArchiveUri, BlockChoice, Limits};
+use fork_archive::{Archive, ArchiveUri, BlockChoice, Limits, ListedBlock};
 use fork_genesis::GenesisTimestamp;
 use fork_testkit::archive::network_file;
+use fork_types::Era;
 use fork_types::document::Candidate;
-use fork_types::{EpochSeed, Era, FieldBytes};
 use fork_worker::{Context, OutputFormat};
 use materialize_ledger::{EpochBasis, FirstEpochs, Located, prove_epochs};
 
@@ -28,6 +28,15 @@ fn loaded(dumps: &Path, file: &str) -> String {
     load_dump(&database, &dumps.join(file));
     execute(&database, "SELECT 1");
     database
+}
+
+/// The archive in a database, and all of its blocks.
+fn opened(database: &str, blocks: usize) -> (Archive, Vec<ListedBlock>) {
+    let uri = ArchiveUri::parse(&server().uri(database)).unwrap();
+    let mut archive = Archive::open(&uri, &Limits::default()).unwrap();
+    let listed = archive.list((0, u32::MAX), 1000).unwrap();
+    assert_eq!(listed.len(), blocks);
+    (archive, listed)
 }
 
 #[test]
@@ -67,11 +76,8 @@ fn the_transactions_of_real_networks() {
     let mut sums = [0; 4];
     for (file, blocks) in DUMPS {
         let database = loaded(&dumps, file);
-        let uri = ArchiveUri::parse(&server().uri(&database)).unwrap();
-        let mut archive = Archive::open(&uri, &Limits::default()).unwrap();
+        let (mut archive, listed) = opened(&database, blocks);
         let context = Context::quiet(OutputFormat::Json);
-        let listed = archive.list((0, u32::MAX), 1000).unwrap();
-        assert_eq!(listed.len(), blocks);
         for one in &listed {
             let Some(parent) = listed
                 .iter()
@@ -114,20 +120,16 @@ fn the_epochs_of_real_networks() {
     let mut proved = 0;
     for (file, blocks) in DUMPS {
         let database = loaded(&dumps, file);
-        let uri = ArchiveUri::parse(&server().uri(&database)).unwrap();
-        let mut archive = Archive::open(&uri, &Limits::default()).unwrap();
+        let (mut archive, listed) = opened(&database, blocks);
         let context = Context::quiet(OutputFormat::Json);
-        let listed = archive.list((0, u32::MAX), 1000).unwrap();
-        assert_eq!(listed.len(), blocks);
         for one in &listed {
             let choice = BlockChoice::StateHash(one.block.state_hash);
             let at = Located::find(&mut archive, &choice).unwrap();
             let basis = EpochBasis {
                 slots_per_epoch: 7140,
-                first: Some(FirstEpochs {
-                    seeds: [EpochSeed::new(FieldBytes::ZERO); 2],
-                    ledgers: [Some(at.branch.genesis.ledger_hash); 2],
-                }),
+                first: Some(FirstEpochs::of_first_genesis(Some(
+                    at.branch.genesis.ledger_hash,
+                ))),
             };
             let epochs = prove_epochs(&mut archive, &at, &basis, &context).unwrap();
             assert_eq!(epochs.blocks, at.branch.blocks, "{file}");
@@ -147,10 +149,8 @@ fn every_candidate_of_a_real_network() {
     let (file, blocks) = DUMPS[0];
     let database = loaded(&dumps, file);
     let uri = server().uri(&database);
-    let mut archive = Archive::open(&ArchiveUri::parse(&uri).unwrap(), &Limits::default()).unwrap();
-    let listed = archive.list((0, u32::MAX), 1000).unwrap();
+    let (archive, listed) = opened(&database, blocks);
     drop(archive);
-    assert_eq!(listed.len(), blocks);
     let genesis = listed.iter().find(|one| one.block.height == 1).unwrap();
     let time = GenesisTimestamp::from_ms(genesis.block.timestamp_ms).unwrap();
     let text = network_file(Era::Berkeley)
