@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use strsim::levenshtein as distance;
+
 use crate::pipeline::Pipeline;
 
 /// Variables that programs read without being told in a pipeline.
@@ -81,22 +83,6 @@ fn siblings(file: &Path) -> Vec<Pipeline> {
     files
         .filter_map(|path| Pipeline::load(&path).ok())
         .collect()
-}
-
-/// How many letters must be changed, added or taken away to make one of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, left) in one.chars().enumerate() {
-        let mut diagonal = line;
-        row[0] = line + 1;
-        for (column, right) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(left != *right);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
